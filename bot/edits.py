@@ -1,0 +1,68 @@
+"""Many updates, few edits: the newest text is shown at a bounded pace, older ones are skipped.
+
+A platform's rate limiter may hold one edit for seconds. So edits run in a task of their own, the
+reader of the stream never waits for them, and when the task comes back it takes the latest text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+
+class CoalescedEdits:
+    """Calls `show(text)` with the latest text, at most once every `interval_seconds`, one at a time.
+
+    Usage: `edits.update(text)` as often as wanted, then `await edits.finish(text)` exactly once;
+    or `edits.cancel()`. An edit that fails is logged and the next one tried: only the failure of
+    the last edit is raised, to the caller of `finish`.
+    """
+
+    def __init__(self, show: Callable[[str], Awaitable[None]], *, interval_seconds: float) -> None:
+        self._show = show
+        self._interval_seconds = interval_seconds
+        self._latest: str | None = None
+        self._shown: str | None = None
+        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name="coalesced-edits")
+
+    def update(self, text: str) -> None:
+        self._latest = text
+        self._wake.set()
+
+    async def finish(self, text: str) -> None:
+        """Wait for the edit in flight, then show the final text (even if the pace says wait)."""
+        self._closing.set()
+        self._wake.set()
+        await self._task
+        if text != self._shown:
+            await self._show(text)
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._closing.is_set():
+                return
+            text = self._latest
+            if text is None or text == self._shown:
+                continue
+            try:
+                await self._show(text)
+                self._shown = text
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.warning("an edit failed; the next one carries the newer text", exc_info=True)
+            try:
+                await asyncio.wait_for(self._closing.wait(), self._interval_seconds)
+            except TimeoutError:
+                continue
+            return

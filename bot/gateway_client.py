@@ -1,0 +1,195 @@
+"""HTTP to the gateway: requests out, wire objects and `PersonaeError`s back.
+
+One `GatewayClient` a process; it owns its session and closes it. It knows nothing of chat
+platforms, and no foreign exception leaves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from personae.errors import DeadlineExceeded, EngineUnavailable, InternalError, from_wire
+from personae.wire import (
+    AdapterChange,
+    AdapterList,
+    AdapterOutcome,
+    AskRequest,
+    Done,
+    ErrorEvent,
+    Event,
+    PersonaList,
+    RewriteRequest,
+    decode_event,
+    sse_messages,
+)
+
+_CONNECT_SECONDS = 5.0
+_ADMIN_SECONDS = 120.0
+_LIST_SECONDS = 10.0
+
+ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
+
+
+class GatewayClient:
+    """Asynchronous client of one gateway.
+
+    Args:
+        url: for example "http://127.0.0.1:8420".
+        api_key: sent with `/v1` requests when the gateway asks for one.
+        admin_key: sent with `/admin` requests.
+        answer_seconds: how long a stream may stay silent before it counts as lost.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        admin_key: str | None = None,
+        answer_seconds: float = 120.0,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._admin_key = admin_key
+        self._answer_seconds = answer_seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def personas(self) -> PersonaList:
+        return await self._json(PersonaList, "GET", "/v1/personas", _LIST_SECONDS, self._api_key)
+
+    async def adapters(self) -> AdapterList:
+        return await self._json(
+            AdapterList, "GET", "/admin/adapters", _LIST_SECONDS, self._admin_key
+        )
+
+    async def reload(self, persona: str, change: AdapterChange) -> AdapterOutcome:
+        """Move a persona's live pointer to a version (the newest if the change names none)."""
+        return await self._change(persona, "reload", change)
+
+    async def rollback(self, persona: str, change: AdapterChange) -> AdapterOutcome:
+        """Move a persona's live pointer back to the version before."""
+        return await self._change(persona, "rollback", change)
+
+    async def stream(self, request: AskRequest | RewriteRequest) -> AsyncIterator[Event]:
+        """The events of one answer, ending with `Done` or `ErrorEvent`.
+
+        A stream that the gateway breaks off, or that stays silent too long, ends with an
+        `ErrorEvent` of ours: whoever iterates always sees an end.
+
+        Raises:
+            PersonaeError: the gateway refused the request before a stream began.
+        """
+        path = "/v1/ask" if isinstance(request, AskRequest) else "/v1/rewrite"
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._answer_seconds
+        )
+        async with self._request(
+            "POST", path, timeout, self._api_key, request.model_dump(mode="json")
+        ) as response:
+            ended = False
+            try:
+                async for name, data in sse_messages(response.content):
+                    event = decode_event(name, data)
+                    if event is None:
+                        continue
+                    yield event
+                    if isinstance(event, Done | ErrorEvent):
+                        ended = True
+                        break
+            except (aiohttp.ClientError, TimeoutError, ValueError):
+                pass  # told to the person below, as every other early end
+            if not ended:
+                lost = EngineUnavailable(
+                    "The answer broke off: the connection to the model was lost. Please ask again.",
+                    retry_after_seconds=20,
+                )
+                yield ErrorEvent(**lost.to_wire())
+
+    async def _change(self, persona: str, verb: str, change: AdapterChange) -> AdapterOutcome:
+        quoted = persona.replace("/", "%2F")
+        return await self._json(
+            AdapterOutcome,
+            "POST",
+            f"/admin/adapters/{quoted}/{verb}",
+            _ADMIN_SECONDS,
+            self._admin_key,
+            change.model_dump(mode="json"),
+        )
+
+    async def _json(
+        self,
+        kind: type[ReplyModel],
+        method: str,
+        path: str,
+        seconds: float,
+        key: str | None,
+        body: dict[str, Any] | None = None,
+    ) -> ReplyModel:
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        async with self._request(method, path, timeout, key, body) as response:
+            try:
+                return kind.model_validate_json(await response.read())
+            except ValidationError as err:
+                raise InternalError(f"The gateway's reply to {path} can't be read.") from err
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        timeout: aiohttp.ClientTimeout,
+        key: str | None,
+        body: dict[str, Any] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request whose failures are all `PersonaeError`s."""
+        if self._session is None:
+            raise RuntimeError("GatewayClient is used outside its `async with`")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            async with self._session.request(
+                method, self._url + path, json=body, headers=headers, timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    raise from_wire(_error_of(response.status, await response.read()))
+                yield response
+        except TimeoutError as err:
+            raise DeadlineExceeded(
+                "The gateway did not answer in time. Please try again in a minute.",
+                retry_after_seconds=60,
+            ) from err
+        except aiohttp.ClientError as err:
+            raise EngineUnavailable(
+                f"The gateway at {self._url} can't be reached. "
+                "Is `personae up` running? Please try again in a minute.",
+                retry_after_seconds=60,
+            ) from err
+
+
+def _error_of(status: int, body: bytes) -> dict[str, Any]:
+    """The wire error in a failed reply, or one made from the status of a foreign server."""
+    with contextlib.suppress(ValueError):
+        parsed = json.loads(body)
+        if isinstance(parsed, dict) and isinstance(parsed.get("error"), dict):
+            return parsed["error"]
+    return {"code": "internal_error", "message": f"The gateway answered with HTTP status {status}."}

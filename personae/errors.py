@@ -1,0 +1,174 @@
+"""Every error of personae that a user or an operator may see.
+
+    PersonaeError
+    ├── ConfigError             config_invalid       personae.toml, the environment, a command's arguments
+    ├── PersonaFileError        persona_invalid      a persona.toml; carries all its problems
+    ├── RequestError            bad_request          the caller sent something unusable
+    │   ├── EmptyText           empty_text
+    │   ├── TextTooLong         text_too_long
+    │   ├── UnknownPersona      unknown_persona      carries the nearest names
+    │   ├── UnknownRoute        not_found
+    │   └── Unauthorized        unauthorized
+    ├── AdapterError            adapter_rejected     files, hashes, base model or prompt do not fit
+    │   ├── UnknownVersion      unknown_version
+    │   └── NothingToRollBack   no_previous_version
+    ├── EngineUnavailable       engine_unavailable   the model server is starting, gone or broken
+    ├── Busy                    busy                 over capacity; carries a time to retry
+    ├── DeadlineExceeded        deadline_exceeded
+    ├── CorpusError             corpus_invalid       documents or index missing, damaged or of another make
+    ├── ModelError              model_invalid        a base model or embedder is missing or damaged
+    ├── DiskFull                disk_full
+    ├── PortInUse               port_in_use
+    └── InternalError           internal_error       a defect of ours; details are in the log only
+
+On the wire: `{"error": {"code": "unknown_persona", "message": "There is no persona …",
+"retry_after_seconds": null}}`. `message` is always a sentence fit for the person who asked, and
+says what to do. Clients rebuild the class from the code with `from_wire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class PersonaeError(Exception):
+    """Root of the tree. `str(error)` is the sentence for the person."""
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "retry_after_seconds": self.retry_after_seconds,
+        }
+
+
+class ConfigError(PersonaeError):
+    code = "config_invalid"
+    http_status = 500
+
+
+class PersonaFileError(PersonaeError):
+    """A persona.toml that cannot be used. `problems` holds one sentence for each thing wrong."""
+
+    code = "persona_invalid"
+    http_status = 500
+
+    def __init__(self, path: object, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{path} has {count}:\n{lines}")
+
+
+class RequestError(PersonaeError):
+    code = "bad_request"
+    http_status = 400
+
+
+class EmptyText(RequestError):
+    code = "empty_text"
+
+
+class TextTooLong(RequestError):
+    code = "text_too_long"
+    http_status = 413
+
+
+class UnknownPersona(RequestError):
+    code = "unknown_persona"
+    http_status = 404
+
+
+class UnknownRoute(RequestError):
+    code = "not_found"
+    http_status = 404
+
+
+class Unauthorized(RequestError):
+    code = "unauthorized"
+    http_status = 401
+
+
+class AdapterError(PersonaeError):
+    code = "adapter_rejected"
+    http_status = 409
+
+
+class UnknownVersion(AdapterError):
+    code = "unknown_version"
+    http_status = 404
+
+
+class NothingToRollBack(AdapterError):
+    code = "no_previous_version"
+
+
+class EngineUnavailable(PersonaeError):
+    code = "engine_unavailable"
+    http_status = 503
+
+
+class Busy(PersonaeError):
+    code = "busy"
+    http_status = 429
+
+
+class DeadlineExceeded(PersonaeError):
+    code = "deadline_exceeded"
+    http_status = 504
+
+
+class CorpusError(PersonaeError):
+    code = "corpus_invalid"
+    http_status = 500
+
+
+class ModelError(PersonaeError):
+    code = "model_invalid"
+    http_status = 500
+
+
+class DiskFull(PersonaeError):
+    code = "disk_full"
+    http_status = 507
+
+
+class PortInUse(PersonaeError):
+    code = "port_in_use"
+    http_status = 500
+
+
+class InternalError(PersonaeError):
+    code = "internal_error"
+    http_status = 500
+
+
+def all_errors(root: type[PersonaeError] = PersonaeError) -> Iterator[type[PersonaeError]]:
+    """Every class of the tree below `root`."""
+    for child in root.__subclasses__():
+        yield child
+        yield from all_errors(child)
+
+
+def from_wire(error: Mapping[str, Any]) -> PersonaeError:
+    """The exception for a wire error object; an unknown code becomes InternalError."""
+    kinds = {kind.code: kind for kind in all_errors()}
+    kind = kinds.get(str(error.get("code")), InternalError)
+    message = str(error.get("message") or "The gateway reported an error without a message.")
+    retry_after = error.get("retry_after_seconds")
+    built = kind.__new__(kind)
+    PersonaeError.__init__(
+        built,
+        message,
+        retry_after_seconds=float(retry_after) if retry_after is not None else None,
+    )
+    return built

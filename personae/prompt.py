@@ -1,0 +1,107 @@
+"""The one place where a prompt is built: training, evaluation and serving all call these functions.
+
+In: a persona, the person's words, passages. Out: chat messages (`[{"role": …, "content": …}]`)
+that the base model's own chat template turns into text. `fingerprint` names what a persona's
+prompts look like; it is stored with every adapter, and an adapter trained on other prompts is
+refused. This module knows no tokenizer and no model.
+
+    ask      system: persona.ask.system
+             user:   Passages from your writings:
+                     [1] First Annual Message (1861-12-03)
+                     <text>
+
+                     Question: <question>
+    rewrite  system: persona.rewrite.system
+             user:   Rewrite this text in your own voice. Keep its meaning.
+
+                     Text:
+                     <text>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from personae.persona import Persona
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(TypedDict):
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class PromptPassage:
+    """A passage as the prompt shows it. `text` is already cut to the persona's length."""
+
+    title: str
+    date: str
+    text: str
+
+
+def _flat(text: str) -> str:
+    """Whitespace runs as one space, so that a passage can't imitate the prompt's own layout."""
+    return " ".join(text.split())
+
+
+def _numbered(passages: Sequence[PromptPassage]) -> str:
+    blocks = []
+    for number, passage in enumerate(passages, start=1):
+        date = f" ({_flat(passage.date)})" if passage.date else ""
+        blocks.append(f"[{number}] {_flat(passage.title)}{date}\n{_flat(passage.text)}")
+    return "\n\n".join(blocks)
+
+
+def render_ask(
+    persona: Persona, question: str, passages: Sequence[PromptPassage] = ()
+) -> list[Message]:
+    """The prompt of a question, with the passages it may lean on (none is fine)."""
+    user = f"Question: {_flat(question)}"
+    if passages:
+        user = f"Passages from your writings:\n{_numbered(passages)}\n\n{user}"
+    return [
+        {"role": "system", "content": persona.ask.system},
+        {"role": "user", "content": user},
+    ]
+
+
+def render_rewrite(
+    persona: Persona, text: str, style_passages: Sequence[str] = ()
+) -> list[Message]:
+    """The prompt of a rewrite. `style_passages` show the voice; they bring no facts."""
+    system = persona.rewrite.system
+    if style_passages:
+        shown = "\n\n".join(_flat(passage) for passage in style_passages)
+        system = f"{system}\n\nExamples of how you write:\n\n{shown}"
+    return [
+        {"role": "system", "content": system},
+        {
+            "role": "user",
+            "content": f"Rewrite this text in your own voice. Keep its meaning.\n\nText:\n{text.strip()}",
+        },
+    ]
+
+
+def fingerprint(persona: Persona) -> str:
+    """sha256 (hex) over fixed requests rendered for this persona.
+
+    It changes exactly when a prompt would: with the persona's system prompts, and with this module.
+    Sampling, limits and sources may change without touching it.
+    """
+    passages = [
+        PromptPassage(title="A title", date="1900-01-31", text="First sentence. Second one."),
+        PromptPassage(title="Another", date="", text="Third sentence."),
+    ]
+    probes = [
+        render_ask(persona, "A question?"),
+        render_ask(persona, "A question\nin two lines?", passages),
+        render_rewrite(persona, "One line.\n\nAnother line."),
+        render_rewrite(persona, "One line.", ["A passage\nof style.", "Another."]),
+    ]
+    return hashlib.sha256(json.dumps(probes, sort_keys=True).encode()).hexdigest()
