@@ -58,27 +58,38 @@ def _numbered(passages: Sequence[PromptPassage]) -> str:
     return "\n\n".join(blocks)
 
 
+def _with_examples(system: str, style_passages: Sequence[str]) -> str:
+    if not style_passages:
+        return system
+    shown = "\n\n".join(_flat(passage) for passage in style_passages)
+    return f"{system}\n\nExamples of how you write:\n\n{shown}"
+
+
 def render_ask(
-    persona: Persona, question: str, passages: Sequence[PromptPassage] = ()
+    persona: Persona,
+    question: str,
+    passages: Sequence[PromptPassage] = (),
+    *,
+    style_passages: Sequence[str] = (),
 ) -> list[Message]:
-    """The prompt of a question, with the passages it may lean on (none is fine)."""
+    """The prompt of a question, with the passages it may lean on (none is fine).
+
+    `style_passages` show the voice to a model that has no adapter for it; they bring no facts.
+    """
     user = f"Question: {_flat(question)}"
     if passages:
         user = f"Passages from your writings:\n{_numbered(passages)}\n\n{user}"
     return [
-        {"role": "system", "content": persona.ask.system},
+        {"role": "system", "content": _with_examples(persona.ask.system, style_passages)},
         {"role": "user", "content": user},
     ]
 
 
 def render_rewrite(
-    persona: Persona, text: str, style_passages: Sequence[str] = ()
+    persona: Persona, text: str, *, style_passages: Sequence[str] = ()
 ) -> list[Message]:
-    """The prompt of a rewrite. `style_passages` show the voice; they bring no facts."""
-    system = persona.rewrite.system
-    if style_passages:
-        shown = "\n\n".join(_flat(passage) for passage in style_passages)
-        system = f"{system}\n\nExamples of how you write:\n\n{shown}"
+    """The prompt of a rewrite, with passages that show the voice (none is fine)."""
+    system = _with_examples(persona.rewrite.system, style_passages)
     return [
         {"role": "system", "content": system},
         {
@@ -102,6 +113,7 @@ def fingerprint(persona: Persona) -> str:
         render_ask(persona, "A question?"),
         render_ask(persona, "A question\nin two lines?", passages),
         render_rewrite(persona, "One line.\n\nAnother line."),
-        render_rewrite(persona, "One line.", ["A passage\nof style.", "Another."]),
+        render_rewrite(persona, "One line.", style_passages=["A passage\nof style.", "Another."]),
+        render_ask(persona, "A question?", style_passages=["A passage\nof style."]),
     ]
     return hashlib.sha256(json.dumps(probes, sort_keys=True).encode()).hexdigest()

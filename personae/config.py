@@ -1,0 +1,254 @@
+"""Configuration: one optional `personae.toml`, the environment, and profiles with good defaults.
+
+Read once, in `main`. Unknown keys are errors, and all problems are told at once. Secrets come from
+the environment only, are kept in `SecretStr`, and never reach a log.
+
+    [personae]          profile, home, cast
+    [gateway]           host, port, limits
+    [engine]            base_model, url (external), and what the engine is started with
+    [retrieval]         embedder
+    [deadlines]         how long a person waits at most
+
+Environment: PERSONAE_HOME, PERSONAE_PROFILE and PERSONAE_BASE_MODEL override the file;
+PERSONAE_ADMIN_KEY, PERSONAE_API_KEY, PERSONAE_ENGINE_KEY, PERSONAE_DATABASE_URL, DISCORD_TOKEN,
+SLACK_BOT_TOKEN and SLACK_APP_TOKEN are secrets.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from personae.errors import ConfigError
+
+CONFIG_FILE = "personae.toml"
+
+ProfileName = Literal["cpu-demo", "gpu-24g", "gpu-80g", "external"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GatewayConfig(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8420, ge=0, le=65535)
+    max_request_bytes: int = Field(1 << 20, ge=1024)
+    max_answers_at_once: int = Field(16, ge=1)
+    """Answers in the engine at a time; more are told to come back."""
+
+
+class EngineConfig(_Section):
+    """The engine of the base model. `url` set means: not ours to start (any OpenAI-compatible one)."""
+
+    base_model: str
+    url: str | None = None
+    dtype: str = "bfloat16"
+    max_model_tokens: int = Field(4096, ge=256)
+    max_sequences: int = Field(16, ge=1)
+    max_adapter_rank: int = Field(16, ge=1)
+    adapter_slots: int = Field(6, ge=2)
+    """Adapters in one batch at most; one is kept free (see serving/vllm_plugin)."""
+    kv_cache_gib: float | None = None
+    """CPU engine only: memory for the KV cache."""
+    gpu_memory_utilization: float | None = None
+    tensor_parallel_size: int = Field(1, ge=1)
+    extra_args: list[str] = []
+    start_seconds: float = Field(600, gt=0)
+
+
+class RetrievalConfig(_Section):
+    embedder: str = "minilm"
+
+
+class DeadlineConfig(_Section):
+    first_token_seconds: float = Field(60, gt=0)
+    between_tokens_seconds: float = Field(30, gt=0)
+    drain_seconds: float = Field(20, ge=0)
+
+
+class Secrets(_Section):
+    admin_key: SecretStr | None = None
+    api_key: SecretStr | None = None
+    engine_key: SecretStr | None = None
+    database_url: SecretStr | None = None
+    discord_token: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+
+
+class Config(_Section):
+    profile: ProfileName
+    home: Path
+    cast: list[Path]
+    gateway: GatewayConfig
+    engine: EngineConfig
+    retrieval: RetrievalConfig
+    deadlines: DeadlineConfig
+    secrets: Secrets
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def corpora(self) -> Path:
+        return self.home / "corpora"
+
+    @property
+    def indexes(self) -> Path:
+        return self.home / "indexes"
+
+    @property
+    def adapters(self) -> Path:
+        return self.home / "adapters"
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def gateway_url(self) -> str:
+        host = self.gateway.host
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104
+        return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.gateway.port}"
+
+
+# What each profile changes in [engine]. Memory of the weights in bf16 is 2 bytes a parameter:
+# 7.6B → 15 GB of 24; 14.8B → 30 GB of 80, the rest holds the KV cache of many streams.
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "cpu-demo": {
+        "base_model": "smollm2-135m",
+        "max_adapter_rank": 8,
+        "max_model_tokens": 4096,
+        "max_sequences": 16,
+        "kv_cache_gib": 2.0,
+        # Measured on 2 cores: start-up 38 s instead of 46 s, decoding as fast.
+        "extra_args": ["--enforce-eager"],
+    },
+    "gpu-24g": {
+        "base_model": "Qwen/Qwen2.5-7B-Instruct",
+        "max_adapter_rank": 16,
+        "max_model_tokens": 8192,
+        "max_sequences": 64,
+        "gpu_memory_utilization": 0.90,
+    },
+    "gpu-80g": {
+        "base_model": "Qwen/Qwen2.5-14B-Instruct",
+        "max_adapter_rank": 16,
+        "max_model_tokens": 16384,
+        "max_sequences": 128,
+        "gpu_memory_utilization": 0.90,
+    },
+    "external": {"base_model": "default", "max_adapter_rank": 16},
+}
+
+_SECRET_VARIABLES = {
+    "admin_key": "PERSONAE_ADMIN_KEY",
+    "api_key": "PERSONAE_API_KEY",
+    "engine_key": "PERSONAE_ENGINE_KEY",
+    "database_url": "PERSONAE_DATABASE_URL",
+    "discord_token": "DISCORD_TOKEN",
+    "slack_bot_token": "SLACK_BOT_TOKEN",
+    "slack_app_token": "SLACK_APP_TOKEN",
+}
+
+_SECTIONS = ("personae", "gateway", "engine", "retrieval", "deadlines")
+
+
+def load_config(
+    environment: Mapping[str, str],
+    *,
+    file: Path | None = None,
+    profile: str | None = None,
+    folder: Path | None = None,
+) -> Config:
+    """Configuration from a file, the environment and a profile, in rising order of say:
+    profile defaults, file, environment, the `profile` argument (the command line).
+
+    Args:
+        file: a configuration file that has to exist; None takes `personae.toml` of `folder` if there.
+        folder: where relative paths and the default file are; None means the working folder.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    folder = folder or Path.cwd()
+    data = _read(file if file is not None else folder / CONFIG_FILE, required=file is not None)
+    problems = [
+        f"[{name}]: unknown section; the sections are {', '.join(_SECTIONS)}"
+        for name in data
+        if name not in _SECTIONS
+    ]
+    for name in [name for name in _SECTIONS if not isinstance(data.get(name, {}), dict)]:
+        problems.append(f"{name}: must be a section, [{name}]")
+        data[name] = {}
+    top = dict(data.get("personae", {}))
+    problems += [
+        f"personae.{key}: unknown key; [personae] takes profile, home and cast"
+        for key in top
+        if key not in ("profile", "home", "cast")
+    ]
+    chosen = profile or environment.get("PERSONAE_PROFILE") or top.get("profile", "cpu-demo")
+    if chosen not in PROFILES:
+        problems.append(f'profile: there is no "{chosen}"; choose one of {", ".join(PROFILES)}')
+        chosen = "cpu-demo"
+    engine = {**PROFILES[chosen], **data.get("engine", {})}
+    if base_model := environment.get("PERSONAE_BASE_MODEL"):
+        engine["base_model"] = base_model
+    if chosen == "external" and not engine.get("url"):
+        problems.append("engine.url: the external profile needs the address of the engine")
+    cast = top.get("cast", ["cast"])
+    try:
+        config = Config.model_validate(
+            {
+                "profile": chosen,
+                "home": folder / (environment.get("PERSONAE_HOME") or top.get("home", "var")),
+                "cast": [folder / path for path in ([cast] if isinstance(cast, str) else cast)],
+                "gateway": data.get("gateway", {}),
+                "engine": engine,
+                "retrieval": data.get("retrieval", {}),
+                "deadlines": data.get("deadlines", {}),
+                "secrets": {
+                    name: environment.get(variable) or None
+                    for name, variable in _SECRET_VARIABLES.items()
+                },
+            }
+        )
+    except (ValidationError, TypeError) as err:
+        problems += _sentences(err)
+        config = None
+    if problems or config is None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"The configuration can't be used:\n{lines}")
+    return config
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError as err:
+        if required:
+            raise ConfigError(f"The configuration file {path} does not exist.") from err
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path} is not readable as TOML: {err}") from err
+
+
+def _sentences(err: ValidationError | TypeError) -> list[str]:
+    if isinstance(err, TypeError):
+        return ["personae.home and personae.cast must be paths in quotes"]
+    lines = []
+    for problem in err.errors(include_input=False):  # the input may be a secret
+        place = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{place}: {'unknown key' if unknown else problem['msg']}")
+    return lines

@@ -1,0 +1,198 @@
+"""The adapter manifest: what a version is made of, for what, and how to check it offline.
+
+A version's folder is `adapters/<persona>/v<N>-<sha8>/`: peft files (safetensors only) and
+`manifest.json`, written last. `verify_adapter` answers, without an engine, whether this folder may be
+loaded for a given persona and base model. Nothing here writes into a version once it exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from personae.errors import AdapterError, ModelError
+from personae.files import sha256_of
+from personae.weights import read_safetensors_header
+
+MANIFEST = "manifest.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+# vllm/config/lora.py (0.32): the maximum ranks an engine can be started with. A rank between them is
+# served by the next larger; every version of a persona has to fit the rank the engine runs with.
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+class BaseModelRef(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    weights_sha256: str
+
+
+class AdapterManifest(BaseModel):
+    """`manifest.json` of an adapter version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = 1
+    persona: str
+    version: int = Field(ge=1)
+    base_model: BaseModelRef
+    prompt_fingerprint: str
+    rank: int = Field(ge=1)
+    recipe: dict[str, Any]
+    """Hyper-parameters, library versions and the command that made this version."""
+    dataset_fingerprint: str
+    metrics: dict[str, float]
+    gate: str
+    """Verdict of the publishing gate; "not gated" before evaluation exists."""
+    files: dict[str, str]
+    """File name → sha256 (hex) of every file of the folder but the manifest."""
+    created_at: str
+
+    @property
+    def name(self) -> str:
+        """As people type it: "v3"."""
+        return f"v{self.version}"
+
+    @property
+    def content_sha256(self) -> str:
+        """One hash over all the files; its first 8 digits are in the folder's name."""
+        return content_sha256(self.files)
+
+    @property
+    def folder_name(self) -> str:
+        return f"v{self.version}-{self.content_sha256[:8]}"
+
+
+def content_sha256(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """{name: sha256} of the files of an adapter folder but its manifest."""
+    return {
+        path.name: sha256_of(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def read_manifest(folder: Path) -> AdapterManifest:
+    """The manifest of a version's folder.
+
+    Raises:
+        AdapterError: missing (the version was never finished) or unreadable.
+    """
+    try:
+        return AdapterManifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as err:
+        raise AdapterError(
+            f"{folder} has no {MANIFEST}: the version was never finished, or the folder is gone. "
+            "Publish the adapter again."
+        ) from err
+    except ValidationError as err:
+        problem = err.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise AdapterError(
+            f"{folder / MANIFEST} can't be read ({place}: {problem['msg']}). "
+            "Publish the adapter again."
+        ) from err
+
+
+def verify_adapter(
+    folder: Path, *, persona: str, base_model: BaseModelRef, prompt_fingerprint: str
+) -> AdapterManifest:
+    """Everything about a version that can be checked without an engine.
+
+    Raises:
+        AdapterError: one sentence that says what does not fit and what to do.
+    """
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    if manifest.persona != persona:
+        raise AdapterError(
+            f"{folder.name} was trained for {manifest.persona}, not for {persona}. "
+            f"Train one with `personae train run {persona}`."
+        )
+    if manifest.base_model.id != base_model.id:
+        raise AdapterError(
+            f"{folder.name} was trained for the base model {manifest.base_model.id}, and this server "
+            f"runs {base_model.id}. Train {persona} again for it: `personae train run {persona}`."
+        )
+    if manifest.base_model.weights_sha256 != base_model.weights_sha256:
+        raise AdapterError(
+            f"{folder.name} was trained on other weights of {base_model.id} than this server runs "
+            f"({manifest.base_model.weights_sha256[:8]}, here {base_model.weights_sha256[:8]}). "
+            f"Train {persona} again: `personae train run {persona}`."
+        )
+    if manifest.prompt_fingerprint != prompt_fingerprint:
+        raise AdapterError(
+            f"{folder.name} was trained with other prompts than persona.toml has now "
+            f"({manifest.prompt_fingerprint[:8]}, now {prompt_fingerprint[:8]}). "
+            f"Undo the change of its system prompts, or train {persona} again."
+        )
+    _check_peft(folder, manifest)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: AdapterManifest) -> None:
+    again = "Publish or copy the version again."
+    found = {path.name for path in folder.iterdir() if path.name != MANIFEST}
+    for name in sorted(found - manifest.files.keys()):
+        raise AdapterError(f"{folder / name} is not in the manifest. {again}")
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file() or path.is_symlink():
+            raise AdapterError(f"{path} is missing or no plain file. {again}")
+        if sha256_of(path) != expected:
+            raise AdapterError(
+                f"{path} differs from its manifest: it was damaged or edited. {again}"
+            )
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if name not in manifest.files:
+            raise AdapterError(f"{folder} has no {name}. {again}")
+    for name in sorted(found):
+        if name.endswith((".bin", ".pt", ".pth", ".pkl", ".py")):
+            raise AdapterError(
+                f"{folder / name} could run code when loaded; adapters are safetensors only. {again}"
+            )
+
+
+def _check_peft(folder: Path, manifest: AdapterManifest) -> None:
+    """What vLLM 0.32 takes: plain LoRA (research: DoRA, other inits, biases, full modules refused)."""
+    try:
+        config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
+        if not isinstance(config, dict):
+            raise ValueError("not a JSON object")
+    except ValueError as err:
+        raise AdapterError(f"{folder / ADAPTER_CONFIG} can't be read ({err}).") from err
+    problems = []
+    if config.get("peft_type") != "LORA":
+        problems.append(f"peft_type is {config.get('peft_type')}, not LORA")
+    if config.get("r") != manifest.rank:
+        problems.append(f"r is {config.get('r')}, the manifest says {manifest.rank}")
+    if manifest.rank > max(VLLM_RANKS):
+        problems.append(f"rank {manifest.rank} is above vLLM's {max(VLLM_RANKS)}")
+    if config.get("use_dora"):
+        problems.append("DoRA")
+    if config.get("bias", "none") != "none" or config.get("lora_bias"):
+        problems.append("a trained bias")
+    if config.get("modules_to_save"):
+        problems.append(f"whole modules saved ({config['modules_to_save']})")
+    if problems:
+        raise AdapterError(
+            f"{folder.name} can't be served by vLLM: {'; '.join(problems)}. "
+            "Train a plain LoRA (the defaults of `personae train run`)."
+        )
+    try:
+        header, _ = read_safetensors_header(folder / ADAPTER_WEIGHTS)
+    except ModelError as err:
+        raise AdapterError(str(err)) from err
+    if not any(".lora_A." in name for name in header):
+        raise AdapterError(f"{folder / ADAPTER_WEIGHTS} holds no LoRA tensors.")
