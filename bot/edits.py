@@ -9,32 +9,43 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 log = logging.getLogger(__name__)
 
+Shown = TypeVar("Shown")
+"""What is shown: the text itself, or anything that tells one state of it from the next."""
 
-class CoalescedEdits:
+
+class CoalescedEdits(Generic[Shown]):
     """Calls `show(text)` with the latest text, at most once every `interval_seconds`, one at a time.
+
+    `interval_seconds` may be a function, asked before each pause, for a pace that follows the load.
 
     Usage: `edits.update(text)` as often as wanted, then `await edits.finish(text)` exactly once;
     or `edits.cancel()`. An edit that fails is logged and the next one tried: only the failure of
     the last edit is raised, to the caller of `finish`.
     """
 
-    def __init__(self, show: Callable[[str], Awaitable[None]], *, interval_seconds: float) -> None:
+    def __init__(
+        self,
+        show: Callable[[Shown], Awaitable[None]],
+        *,
+        interval_seconds: float | Callable[[], float],
+    ) -> None:
         self._show = show
         self._interval_seconds = interval_seconds
-        self._latest: str | None = None
-        self._shown: str | None = None
+        self._latest: Shown | None = None
+        self._shown: Shown | None = None
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="coalesced-edits")
 
-    def update(self, text: str) -> None:
+    def update(self, text: Shown) -> None:
         self._latest = text
         self._wake.set()
 
-    async def finish(self, text: str) -> None:
+    async def finish(self, text: Shown) -> None:
         """Wait for the edit in flight, then show the final text (even if the pace says wait)."""
         self._closing.set()
         self._wake.set()
@@ -62,7 +73,8 @@ class CoalescedEdits:
             except Exception:
                 log.warning("an edit failed; the next one carries the newer text", exc_info=True)
             try:
-                await asyncio.wait_for(self._closing.wait(), self._interval_seconds)
+                pause = self._interval_seconds
+                await asyncio.wait_for(self._closing.wait(), pause() if callable(pause) else pause)
             except TimeoutError:
                 continue
             return

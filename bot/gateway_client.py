@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -91,11 +91,12 @@ class GatewayClient:
         """Move a persona's live pointer back to the version before."""
         return await self._change(persona, "rollback", change)
 
-    async def stream(self, request: AskRequest | RewriteRequest) -> AsyncIterator[Event]:
+    async def stream(self, request: AskRequest | RewriteRequest) -> AsyncGenerator[Event, None]:
         """The events of one answer, ending with `Done` or `ErrorEvent`.
 
         A stream that the gateway breaks off, or that stays silent too long, ends with an
-        `ErrorEvent` of ours: whoever iterates always sees an end.
+        `ErrorEvent` of ours: whoever iterates always sees an end. Whoever may stop early iterates
+        inside `contextlib.aclosing(…)`, so that the gateway learns of it at once.
 
         Raises:
             PersonaeError: the gateway refused the request before a stream began.

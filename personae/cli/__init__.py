@@ -1,0 +1,94 @@
+"""The front door: `personae <command>`. It alone imports all the rooms, and only when a command needs one.
+
+    up                          prepare what is missing, start everything, stay
+    ask · rewrite · personas    talk to a running gateway
+    adapters · index · corpus · models · train     manage what it serves
+    doctor                      say what is missing
+
+Every command that prints a result takes `--json`. Errors are one sentence on stderr and exit code 1
+(2 for a command line that can't be read); Ctrl-C is 130, and a rerun resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from personae import __version__
+from personae.cli import artefacts, doctor, talk, up
+from personae.config import Config, load_config
+from personae.errors import PersonaeError
+
+
+class Context:
+    """What every command gets: how to read the configuration, once it is needed."""
+
+    def __init__(self, file: Path | None, profile: str | None) -> None:
+        self._file = file
+        self._profile = profile
+
+    def config(self) -> Config:
+        """Raises ConfigError with every problem found."""
+        return load_config(os.environ, file=self._file, profile=self._profile)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="personae")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file (default: personae.toml here, if there is one).",
+)
+@click.option("--profile", help="cpu-demo, gpu-24g, gpu-80g or external.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what happens inside.")
+@click.pass_context
+def cli(
+    context: click.Context, config_file: Path | None, profile: str | None, verbose: bool
+) -> None:
+    """A writer's voice in your chat server."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for chatty in ("httpx", "sentence_transformers", "transformers", "faiss", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    context.obj = Context(config_file, profile)
+
+
+cli.add_command(up.up)
+cli.add_command(talk.ask)
+cli.add_command(talk.rewrite)
+cli.add_command(talk.personas)
+cli.add_command(artefacts.adapters)
+cli.add_command(artefacts.models)
+cli.add_command(artefacts.corpus)
+cli.add_command(artefacts.index)
+cli.add_command(artefacts.train)
+cli.add_command(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(2)
+    except PersonaeError as err:
+        click.echo(f"Error: {err}", err=True)
+        if err.retry_after_seconds:
+            click.echo(f"(Try again in about {err.retry_after_seconds:.0f} s.)", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. Nothing half-written was left; run it again to go on.", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,255 @@
+"""`personae adapters|models|corpus|index|train`: the things a server is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from typing import TYPE_CHECKING
+
+import click
+
+from personae.cli.talk import gateway_client
+from personae.cli.terminal import print_json, say, shown_progress
+from personae.manifest import BaseModelRef, verify_adapter
+from personae.persona import load_cast
+from personae.prompt import fingerprint
+from personae.registry import Registry, parse_version
+from personae.weights import model_folder, read_model_manifest, verify_model
+from personae.wire import AdapterChange, AdapterList, AdapterOutcome
+
+if TYPE_CHECKING:
+    from personae.cli import Context
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_url_option = click.option("--url", help="Gateway (default: the one of this configuration).")
+
+
+@click.group()
+def adapters() -> None:
+    """Versions of the voices: list, verify, reload, roll back."""
+
+
+@adapters.command("list")
+@_url_option
+@_json_option
+@click.pass_obj
+def adapters_list(context: Context, url: str | None, as_json: bool) -> None:
+    """List the versions a running gateway knows."""
+
+    async def fetch() -> AdapterList:
+        async with gateway_client(context.config(), url) as client:
+            return await client.adapters()
+
+    listed = asyncio.run(fetch())
+    if as_json:
+        print_json(listed)
+        return
+    for persona in listed.personas:
+        click.echo(f"{persona.persona}: {persona.live or 'prompt only'}")
+        for version in persona.versions:
+            why = f"  {version.problem}" if version.problem else ""
+            click.echo(
+                f"  {version.version:<5} {version.sha8}  {version.state:<10}"
+                f"{version.base_model}  {version.created_at}{why}"
+            )
+
+
+@adapters.command("verify")
+@click.argument("persona")
+@click.argument("version", required=False)
+@click.pass_obj
+def adapters_verify(context: Context, persona: str, version: str | None) -> None:
+    """Check a version's files, base model and prompts without an engine."""
+    config = context.config()
+    member = load_cast(config.cast)[persona]
+    wanted = None if version is None else parse_version(version)
+    found = Registry(config.adapters).find(persona, wanted)
+    base = read_model_manifest(model_folder(config.models, config.engine.base_model))
+    verify_adapter(
+        found.folder,
+        persona=persona,
+        base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
+        prompt_fingerprint=fingerprint(member),
+    )
+    click.echo(f"{persona} {found.name} is sound and fits {base.id}.")
+
+
+def _change(reason: str, version: str | None = None) -> AdapterChange:
+    return AdapterChange(
+        version=version, actor=f"cli:{getpass.getuser()}", surface="cli", reason=reason
+    )
+
+
+def _print_outcome(outcome: AdapterOutcome, as_json: bool) -> None:
+    if as_json:
+        print_json(outcome)
+    else:
+        click.echo(outcome.message)
+
+
+@adapters.command("reload")
+@click.argument("persona")
+@click.argument("version", required=False)
+@click.option("--reason", default="", help="Why, for the history.")
+@_url_option
+@_json_option
+@click.pass_obj
+def adapters_reload(
+    context: Context,
+    persona: str,
+    version: str | None,
+    reason: str,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Let PERSONA speak with VERSION (default: the newest), without dropping a request."""
+
+    async def change() -> AdapterOutcome:
+        async with gateway_client(context.config(), url) as client:
+            return await client.reload(persona, _change(reason, version))
+
+    _print_outcome(asyncio.run(change()), as_json)
+
+
+@adapters.command("rollback")
+@click.argument("persona")
+@click.option("--reason", default="", help="Why, for the history.")
+@_url_option
+@_json_option
+@click.pass_obj
+def adapters_rollback(
+    context: Context, persona: str, reason: str, url: str | None, as_json: bool
+) -> None:
+    """Let PERSONA speak with the version before."""
+
+    async def change() -> AdapterOutcome:
+        async with gateway_client(context.config(), url) as client:
+            return await client.rollback(persona, _change(reason))
+
+    _print_outcome(asyncio.run(change()), as_json)
+
+
+@click.group()
+def models() -> None:
+    """Base models and embedders."""
+
+
+@models.command("fetch")
+@click.argument("model_id")
+@click.pass_obj
+def models_fetch(context: Context, model_id: str) -> None:
+    """Fetch MODEL_ID: smollm2-135m or minilm (no network), or a Hugging Face id such as owner/name."""
+    import os
+
+    from training.models import fetch_model
+
+    config = context.config()
+    with shown_progress() as progress:
+        folder = fetch_model(
+            model_id, config.models, progress=progress, token=os.environ.get("HF_TOKEN")
+        )
+    click.echo(f"{model_id} is in {folder}")
+
+
+@models.command("verify")
+@click.argument("model_id")
+@click.pass_obj
+def models_verify(context: Context, model_id: str) -> None:
+    """Read all the files of a fetched model and compare their hashes."""
+    manifest = verify_model(model_folder(context.config().models, model_id))
+    click.echo(f"{model_id} is sound ({len(manifest.files)} files, {manifest.licence}).")
+
+
+@click.group()
+def corpus() -> None:
+    """The writing of a persona."""
+
+
+@corpus.command("ingest")
+@click.argument("persona")
+@_json_option
+@click.pass_obj
+def corpus_ingest(context: Context, persona: str, as_json: bool) -> None:
+    """Read the sources of PERSONA into its corpus."""
+    from training.ingest import ingest
+
+    config = context.config()
+    cast = load_cast(config.cast)
+    with shown_progress() as progress:
+        manifest = ingest(cast[persona], cast.folder(persona), config.corpora, progress=progress)
+    if as_json:
+        print_json(manifest)
+    else:
+        click.echo(f"{persona}: {manifest.documents:,} documents, {manifest.words:,} words.")
+
+
+@click.group()
+def index() -> None:
+    """The passages a persona cites."""
+
+
+@index.command("build")
+@click.argument("persona")
+@_json_option
+@click.pass_obj
+def index_build(context: Context, persona: str, as_json: bool) -> None:
+    """Index the corpus of PERSONA (a running gateway takes it at its next start)."""
+    from serving.embedder import Embedder
+    from serving.index import build_index
+
+    config = context.config()
+    load_cast(config.cast)[persona]
+    embedder = Embedder(model_folder(config.models, config.retrieval.embedder), threads=2)
+    with shown_progress() as progress:
+        manifest = build_index(
+            persona, config.corpora / persona, config.indexes, embedder, progress=progress
+        )
+    if as_json:
+        print_json(manifest)
+    else:
+        click.echo(f"{persona}: {manifest.passages:,} passages indexed.")
+
+
+@click.group()
+def train() -> None:
+    """Voices: train an adapter and publish it to the registry."""
+
+
+@train.command("run")
+@click.argument("persona")
+@click.option("--steps", type=click.IntRange(1), help="Training steps (default: the recipe's).")
+@click.option("--publish/--no-publish", default=True, help="Add the result to the registry.")
+@click.pass_obj
+def train_run(context: Context, persona: str, steps: int | None, publish: bool) -> None:
+    """Train an adapter for PERSONA on the running base model. Interrupted, a rerun goes on."""
+    from training.publish import publish as publish_run
+    from training.train import TrainSettings, train_adapter
+
+    from personae.cli.prepare import ensure_corpus, ensure_model
+
+    config = context.config()
+    cast = load_cast(config.cast)
+    member = cast[persona]
+    settings = TrainSettings() if steps is None else TrainSettings(steps=steps)
+    with shown_progress() as progress:
+        ensure_model(config, config.engine.base_model, progress=progress)
+        ensure_corpus(config, cast, member, progress=progress)
+        run = train_adapter(
+            member,
+            persona_folder=cast.folder(persona),
+            models=config.models,
+            base_model=config.engine.base_model,
+            corpora=config.corpora,
+            runs=config.runs,
+            settings=settings,
+            progress=progress,
+        )
+    click.echo(f"Trained: {run}")
+    if publish:
+        added = publish_run(run, member, registry=Registry(config.adapters))
+        click.echo(
+            f"Published {persona} {added.name}. "
+            f"Put it in charge with `personae adapters reload {persona}`."
+        )
+    else:
+        say("Publish it with `personae train run` again, without --no-publish.")

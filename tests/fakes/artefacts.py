@@ -1,0 +1,123 @@
+"""Small real artefacts for tests: adapters on disk, a corpus, an embedder without weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from personae.corpus import Document, write_corpus
+from personae.manifest import AdapterManifest, BaseModelRef, hash_files
+from personae.persona import Persona
+from personae.progress import Progress, silent
+from personae.prompt import fingerprint
+from personae.registry import RegisteredVersion, Registry
+
+BASE = BaseModelRef(id="smollm2-135m", weights_sha256="ab" * 32)
+
+
+def safetensors_bytes(tensors: dict[str, list[float]]) -> bytes:
+    """A safetensors file of float32 vectors (8-byte length, JSON header, data)."""
+    header, data = {}, b""
+    for name, values in tensors.items():
+        raw = struct.pack(f"<{len(values)}f", *values)
+        span = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": span}
+        data += raw
+    encoded = json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + data
+
+
+def add_adapter(
+    registry: Registry,
+    persona: Persona,
+    version: int,
+    scratch: Path,
+    *,
+    base: BaseModelRef = BASE,
+    config: dict[str, object] | None = None,
+    prompt_fingerprint: str | None = None,
+) -> RegisteredVersion:
+    """A version with real files and a true manifest; the weights depend on persona and version."""
+    folder = scratch / f"{persona.id}-{version}"
+    folder.mkdir(parents=True)
+    settings = {"peft_type": "LORA", "r": 8, "bias": "none", "base_model_name_or_path": base.id}
+    (folder / "adapter_config.json").write_text(json.dumps(settings | (config or {})))
+    seed = float(int(hashlib.sha256(f"{persona.id}{version}".encode()).hexdigest()[:4], 16))
+    weights = {
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": [seed, 1.0],
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": [seed, 2.0],
+    }
+    (folder / "adapter_model.safetensors").write_bytes(safetensors_bytes(weights))
+    manifest = AdapterManifest(
+        persona=persona.id,
+        version=version,
+        base_model=base,
+        prompt_fingerprint=prompt_fingerprint or fingerprint(persona),
+        rank=8,
+        recipe={"command": "written by a test"},
+        dataset_fingerprint="00" * 32,
+        metrics={},
+        gate="not gated",
+        files=hash_files(folder),
+        created_at="2026-01-01T00:00:00+00:00",
+    )
+    return registry.add(folder, manifest)
+
+
+DOCUMENTS = [
+    Document(
+        id="union-1862",
+        title="Message on the Union",
+        date="1862-12-01",
+        url="https://example.org/1862",
+        text="The Union must be kept whole by every loyal hand. A nation is its land and its laws.\n\n"
+        "Labor stands before capital and deserves the higher thought. Capital is the fruit of labor.",
+    ),
+    Document(
+        id="railroads-1904",
+        title="Message on railroads",
+        date="1904-12-06",
+        url="https://example.org/1904",
+        text="The railroads shall charge every shipper alike. No secret rebate may favour the great.\n\n"
+        "Forests are the nation's storehouse of water and wood. We must not waste the forests.",
+    ),
+]
+
+
+def write_test_corpus(folder: Path, persona: str) -> None:
+    write_corpus(
+        folder,
+        persona,
+        DOCUMENTS,
+        sources=["written by a test"],
+        created_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+class WordEmbedder:
+    """Bag of hashed words, L2-normalised: near when words are shared. No weights, no torch."""
+
+    id = "words"
+
+    def __init__(self, weights_sha256: str = "cd" * 32) -> None:
+        self.weights_sha256 = weights_sha256
+        self.embedded = 0
+
+    def load(self) -> None:
+        pass
+
+    def embed(self, texts: Sequence[str], *, progress: Progress = silent) -> np.ndarray:
+        rows = np.zeros((len(texts), 64), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"[a-z]+", text.lower()):
+                rows[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % 64] += 1.0
+            rows[row] /= max(float(np.linalg.norm(rows[row])), 1e-9)
+            progress("embedding passages", row + 1, len(texts))
+        self.embedded += len(texts)
+        return rows
