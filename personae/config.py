@@ -169,6 +169,7 @@ def load_config(
     *,
     file: Path | None = None,
     profile: str | None = None,
+    default_profile: str = "cpu-demo",
     folder: Path | None = None,
 ) -> Config:
     """Configuration from a file, the environment and a profile, in rising order of say:
@@ -176,6 +177,7 @@ def load_config(
 
     Args:
         file: a configuration file that has to exist; None takes `personae.toml` of `folder` if there.
+        default_profile: taken when nobody chose one (the command line looks for a GPU).
         folder: where relative paths and the default file are; None means the working folder.
 
     Raises:
@@ -197,7 +199,7 @@ def load_config(
         for key in top
         if key not in ("profile", "home", "cast")
     ]
-    chosen = profile or environment.get("PERSONAE_PROFILE") or top.get("profile", "cpu-demo")
+    chosen = profile or environment.get("PERSONAE_PROFILE") or top.get("profile", default_profile)
     if chosen not in PROFILES:
         problems.append(f'profile: there is no "{chosen}"; choose one of {", ".join(PROFILES)}')
         chosen = "cpu-demo"

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,7 +35,33 @@ class Context:
 
     def config(self) -> Config:
         """Raises ConfigError with every problem found."""
-        return load_config(os.environ, file=self._file, profile=self._profile)
+        return load_config(
+            os.environ,
+            file=self._file,
+            profile=self._profile,
+            default_profile=profile_for_this_machine(),
+        )
+
+
+def profile_for_this_machine() -> str:
+    """The profile that fits the largest NVIDIA GPU here, "cpu-demo" without one.
+
+    A GPU too small for the smallest real base model runs the demo's model.
+    """
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "cpu-demo"
+    asked = subprocess.run(
+        [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    mebibytes = [int(line) for line in asked.stdout.split() if line.isdigit()]
+    largest = max(mebibytes, default=0)
+    if largest >= 75_000:
+        return "gpu-80g"
+    return "gpu-24g" if largest >= 22_000 else "cpu-demo"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
