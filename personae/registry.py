@@ -138,6 +138,24 @@ class Registry:
             )
         return self._read(manifest.persona, manifest.version, final)
 
+    def import_shipped(self, persona: str, folder: Path) -> list[RegisteredVersion]:
+        """Copy the versions that came with a persona (`<folder>/adapters/v<N>-<sha8>/`) in.
+
+        One that is in the registry already is left alone.
+
+        Raises:
+            AdapterError: a shipped version is damaged, or its number is taken by another one.
+        """
+        added = []
+        shipped = folder / "adapters"
+        for source in sorted(shipped.iterdir()) if shipped.is_dir() else ():
+            if not _FOLDER.match(source.name):
+                continue
+            if (self.root / persona / source.name / MANIFEST).is_file():
+                continue
+            added.append(self.add(source, read_manifest(source)))
+        return added
+
     def _read(self, persona: str, version: int, folder: Path) -> RegisteredVersion:
         try:
             manifest = read_manifest(folder)

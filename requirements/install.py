@@ -134,7 +134,7 @@ def pip(arguments: list[str], what: str, total: int, *, quiet: bool = False) -> 
         assert process.stdout is not None
         for line in process.stdout:
             printed.append(line.rstrip())
-            if re.match(r"(Collecting|Requirement already satisfied|Obtaining)", line):
+            if re.match(r"(Collecting|Processing|Requirement already satisfied|Obtaining)", line):
                 done += 1
                 show(f"  {what}: {done} of {total}", often=total > 1)
             elif line.startswith("Installing collected packages"):
