@@ -45,7 +45,7 @@ def finished(answer: Answer) -> str:
     """An answer that has ended: its words, its sources, what it is."""
     small = [_citation(citation) for citation in answer.citations]
     if small:
-        small.insert(0, "Sources")
+        small.insert(0, sentences.SOURCES)
     small += [quiet(" ".join(line.split())) for line in answer.footnotes()]
     words = quiet(answer.text())
     if not small:

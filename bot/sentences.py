@@ -24,6 +24,10 @@ TOO_LONG_PRIVATELY = (
 )
 CUT_SHORT = "(The answer reached its length limit.)"
 UNEXPECTED = "Something went wrong on our side, and it was logged. Please try again."
+COMMAND_CHANGED = (
+    "This command has changed since your app last saw it. "
+    "Reload Discord (Ctrl+R, or close the app and open it again) and try once more."
+)
 ADMINS_ONLY = "Only an administrator of this server may do that."
 NO_ADMIN_KEY = (
     "This bot has no admin key. Set PERSONAE_ADMIN_KEY for the bot to the gateway's key, "

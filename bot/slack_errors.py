@@ -20,7 +20,7 @@ from personae.wire import ErrorEvent
 
 log = logging.getLogger(__name__)
 
-_TELL_SECONDS = 5.0
+_TELL_SECONDS = 4.0
 
 Tell = Callable[[ErrorEvent], Awaitable[None]]
 

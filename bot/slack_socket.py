@@ -23,12 +23,14 @@ import time
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 20.0
-_CLOSE_SECONDS = 3.0
+_CLOSE_SECONDS = 2.0
+_ACKNOWLEDGE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -128,3 +130,20 @@ class SocketHandler(AsyncSocketModeHandler):
             backoff=backoff,
         )
         self.client.socket_mode_request_listeners.append(self.handle)  # type: ignore[arg-type]
+        self._under_way: set[asyncio.Future[None]] = set()
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
+        answered = asyncio.get_running_loop().create_future()
+        self._under_way.add(answered)
+        try:
+            await super().handle(client, req)
+        finally:
+            self._under_way.discard(answered)
+            answered.set_result(None)
+
+    async def close_async(self) -> None:
+        """Close, but not between a delivery and its acknowledgement: a person would see a failure,
+        or the bot get the same again after its restart."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=_ACKNOWLEDGE_SECONDS)
+        await self.client.close()

@@ -178,12 +178,14 @@ def load_config(
     Args:
         file: a configuration file that has to exist; None takes `personae.toml` of `folder` if there.
         default_profile: taken when nobody chose one (the command line looks for a GPU).
-        folder: where relative paths and the default file are; None means the working folder.
+        folder: where the default file is, and what relative paths count from; None means the folder
+            of `file`, or else the working folder.
 
     Raises:
         ConfigError: with every problem found.
     """
-    folder = folder or Path.cwd()
+    if folder is None:
+        folder = file.parent if file is not None else Path.cwd()
     data = _read(file if file is not None else folder / CONFIG_FILE, required=file is not None)
     problems = [
         f"[{name}]: unknown section; the sections are {', '.join(_SECTIONS)}"

@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket as socket_module
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
-from personae.config import Config
+from personae.config import Config, GatewayConfig
 from personae.errors import ConfigError, PortInUse
 from personae.manifest import BaseModelRef
 from personae.persona import Cast
@@ -169,6 +170,36 @@ def _engine_host(
     )
 
 
+def require_free_port(gateway: GatewayConfig) -> None:
+    """Refuse a taken port before minutes of preparing are spent.
+
+    Raises:
+        PortInUse: somebody listens there.
+        ConfigError: the address is not one of this machine's.
+    """
+    try:
+        info = socket_module.getaddrinfo(
+            gateway.host or None, gateway.port, type=socket_module.SOCK_STREAM
+        )[0]
+        with socket_module.socket(info[0], info[1]) as probe:
+            probe.setsockopt(socket_module.SOL_SOCKET, socket_module.SO_REUSEADDR, 1)
+            probe.bind(info[4])
+    except OSError as err:
+        raise _cannot_listen(gateway, err) from err
+
+
+def _cannot_listen(gateway: GatewayConfig, err: OSError) -> PortInUse | ConfigError:
+    if err.errno == errno.EADDRINUSE:
+        return PortInUse(
+            f"Port {gateway.port} on {gateway.host} is taken by another program (perhaps another "
+            "`personae up`). Stop it, or choose another port with `personae up --port 8421`."
+        )
+    return ConfigError(
+        f"The gateway can't listen on {gateway.host}:{gateway.port} ({err.strerror}). "
+        "Correct [gateway] host and port in personae.toml."
+    )
+
+
 @contextlib.asynccontextmanager
 async def _listening(app: web.Application, config: Config) -> AsyncIterator[int]:
     """Serve the app; gives the port (which the system chooses when the configuration says 0).
@@ -189,16 +220,7 @@ async def _listening(app: web.Application, config: Config) -> AsyncIterator[int]
         try:
             await site.start()
         except OSError as err:
-            if err.errno == errno.EADDRINUSE:
-                raise PortInUse(
-                    f"Port {gateway.port} on {gateway.host} is taken by another program (perhaps "
-                    "another `personae up`). Stop it, or choose another port with "
-                    "`personae up --port 8421`."
-                ) from err
-            raise ConfigError(
-                f"The gateway can't listen on {gateway.host}:{gateway.port} ({err.strerror}). "
-                "Correct [gateway] host and port in personae.toml."
-            ) from err
+            raise _cannot_listen(gateway, err) from err
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

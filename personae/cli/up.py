@@ -65,6 +65,9 @@ def up(context: Context, host: str | None, port: int | None, demo: bool, no_bots
         changed["port"] = port
     config = config.model_copy(update={"gateway": config.gateway.model_copy(update=changed)})
     cast = load_cast(config.cast)
+    from serving.service import require_free_port
+
+    require_free_port(config.gateway)
     config, key_file = ensure_admin_key(config)
     with shown_progress() as progress:
         prepare(config, cast, progress=progress)

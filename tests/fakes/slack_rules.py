@@ -20,17 +20,15 @@ ALL_BLOCKS_CHARACTERS = 13_200
 BLOCKS = 50
 CONTEXT_ELEMENTS = 10
 
+_BODY = frozenset({"text", "blocks", "metadata"})
+_MESSAGE = _BODY | {"channel", "markdown_text", "parse", "link_names", "reply_broadcast"}
+
 ARGUMENTS: Mapping[str, frozenset[str]] = {
     "auth.test": frozenset({"team_id"}),  # bolt sends team_id with every method
     "apps.connections.open": frozenset(),
     "users.info": frozenset({"user", "include_locale"}),
-    "chat.postMessage": frozenset(
-        "channel text blocks thread_ts reply_broadcast mrkdwn markdown_text parse link_names "
-        "unfurl_links unfurl_media metadata".split()
-    ),
-    "chat.update": frozenset(
-        "channel ts text blocks markdown_text parse link_names reply_broadcast metadata".split()
-    ),
+    "chat.postMessage": _MESSAGE | {"thread_ts", "mrkdwn", "unfurl_links", "unfurl_media"},
+    "chat.update": _MESSAGE | {"ts"},
 }
 """Every method the fake knows, with its arguments. Deprecated ones are left out."""
 
@@ -41,11 +39,8 @@ SCOPES: Mapping[str, str] = {
 }
 EVENT_SCOPES: Mapping[str, str] = {"app_mention": "app_mentions:read", "message.im": "im:history"}
 
-RESPONSE_URL_KEYS = frozenset(
-    "text blocks response_type replace_original delete_original thread_ts unfurl_links "
-    "unfurl_media metadata".split()
-)
-ACK_KEYS = RESPONSE_URL_KEYS
+RESPONSE_URL_KEYS = _BODY | {"response_type", "replace_original", "delete_original"}
+RESPONSE_URL_KEYS |= {"thread_ts", "unfurl_links", "unfurl_media"}
 
 _REFERENCE = re.compile(r"<([@!#][^<>]*)>")
 _LINK = re.compile(r"<(?:https?://|mailto:)[^\s<>|]+(?:\|[^<>\n]+)?>")
@@ -83,8 +78,8 @@ def judge(message: Mapping[str, Any]) -> Verdict:
             verdict.error = "invalid_blocks"
             verdict.complaints.append(f"invalid_blocks: {problem}")
             return verdict
-    texts = [text for block in blocks for text in texts_of(block)]
-    if sum(len(text["text"]) for text in texts) > ALL_BLOCKS_CHARACTERS:
+    texts = [part for block in blocks for part in texts_of(block)]
+    if sum(len(part["text"]) for part in texts) > ALL_BLOCKS_CHARACTERS:
         verdict.error = "msg_blocks_too_long"
     for part in texts:
         if part["type"] == "mrkdwn":
@@ -153,17 +148,15 @@ def pings(message: Mapping[str, Any]) -> set[str]:
     """
     loose = message.get("parse") in {"client", "full"} or bool(message.get("link_names"))
     found: set[str] = set()
-    parts = [(message.get("text") or "", loose)]
+    parts: list[tuple[str, bool]] = [(message.get("text") or "", loose)]
     for block in message.get("blocks") or []:
-        for text in texts_of(block):
-            if text["type"] == "mrkdwn":
-                parts.append((text["text"], loose or not text.get("verbatim")))
+        for part in texts_of(block):
+            if part["type"] == "mrkdwn":
+                parts.append((part["text"], loose or not part.get("verbatim")))
     for text, parsed in parts:
         for reference in _REFERENCE.findall(text):
             target = reference.partition("|")[0]
-            if target[0] == "@":
-                found.add(target[1:])
-            elif target[0] == "!" and not target.startswith("!date"):
+            if target[0] in "@!" and not target.startswith("!date"):
                 found.add(target[1:])
         if parsed:
             found |= {name.lower() for name in _PLAIN_BROADCAST.findall(text)}

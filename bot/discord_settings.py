@@ -1,0 +1,80 @@
+"""The Discord frontend's settings, from the environment. Read once, by `main()`.
+
+DISCORD_TOKEN         the bot's token, from "Bot" in the Discord Developer Portal
+PERSONAE_GATEWAY_URL  http://127.0.0.1:8420
+PERSONAE_API_KEY      the gateway's key for questions, if it asks for one
+PERSONAE_ADMIN_KEY    the gateway's key for /personae
+PERSONAE_HOME         ./var; remembers there which commands Discord knows already
+DISCORD_API_BASE      https://discord.com/api/v10; another server for a proxy, or for tests
+DISCORD_GATEWAY_URL   wss://gateway.discord.gg/; likewise
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from personae.errors import ConfigError
+
+_HTTP = re.compile(r"https?://[^\s/]+")
+_WEBSOCKET = re.compile(r"wss?://[^\s/]+")
+_TOKEN = re.compile(r"[A-Za-z0-9_\-.]+")
+
+_WHERE = (
+    'Take it from discord.com/developers/applications, your application, "Bot", "Reset Token" '
+    "(docs/discord.md, step 2)."
+)
+WRONG_TOKEN = f"Discord does not accept DISCORD_TOKEN. Set it to the bot's token. {_WHERE}"
+
+
+class DiscordSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: SecretStr
+    gateway_url: str = "http://127.0.0.1:8420"
+    api_key: SecretStr | None = None
+    admin_key: SecretStr | None = None
+    home: Path = Path("var")
+    discord_api_base: str | None = None
+    discord_gateway_url: str | None = None
+
+
+def settings_from(environment: Mapping[str, str]) -> DiscordSettings:
+    """Settings from environment variables; an empty one counts as missing.
+
+    Raises:
+        ConfigError: every problem, in one line. No token is ever part of it.
+    """
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    problems = []
+    token = given.get("DISCORD_TOKEN", "")
+    if not token:
+        problems.append(f"DISCORD_TOKEN is missing. Set it to the bot's token. {_WHERE}")
+    elif not _TOKEN.fullmatch(token):
+        problems.append(
+            "DISCORD_TOKEN holds characters that no token has. Give the token alone, without "
+            f'quotes and without "Bot" before it. {_WHERE}'
+        )
+    for name, pattern, beginning in (
+        ("PERSONAE_GATEWAY_URL", _HTTP, "http:// or https://"),
+        ("DISCORD_API_BASE", _HTTP, "http:// or https://"),
+        ("DISCORD_GATEWAY_URL", _WEBSOCKET, "ws:// or wss://"),
+    ):
+        if name in given and not pattern.match(given[name]):
+            problems.append(f"{name} is no address; it must begin with {beginning}.")
+    if problems:
+        raise ConfigError(" ".join(problems))
+    optional = {
+        "gateway_url": given.get("PERSONAE_GATEWAY_URL"),
+        "api_key": given.get("PERSONAE_API_KEY"),
+        "admin_key": given.get("PERSONAE_ADMIN_KEY"),
+        "home": given.get("PERSONAE_HOME"),
+        "discord_api_base": given.get("DISCORD_API_BASE"),
+        "discord_gateway_url": given.get("DISCORD_GATEWAY_URL"),
+    }
+    return DiscordSettings.model_validate(
+        {"token": token} | {name: value for name, value in optional.items() if value is not None}
+    )

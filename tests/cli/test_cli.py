@@ -1,0 +1,151 @@
+"""The command line against a running gateway, as a person types it: a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+
+import pytest
+
+from personae.files import write_atomic
+from personae.keys import KEY_FILE
+from tests.conftest import REPOSITORY, RunningGateway
+
+
+async def personae(*arguments: str, stdin: bytes | None = None, **environment: str):
+    """(exit code, stdout, stderr) of `personae …`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "personae.cli", *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE, cwd=REPOSITORY,
+        env={k: v for k, v in os.environ.items() if not k.startswith("PERSONAE_")} | environment,
+    )  # fmt: skip
+    out, err = await process.communicate(stdin)
+    return process.returncode, out.decode(), err.decode()
+
+
+def on(gateway: RunningGateway) -> list[str]:
+    return ["--config", str(gateway.config.home.parent / "personae.toml")]
+
+
+async def test_ask_prints_the_answer_its_sources_and_what_it_is(gateway):
+    code, out, err = await personae(
+        *on(gateway), "ask", "lincoln", "What", "of", "the", "Union?", "--url", gateway.url
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith("[lincoln@v1] We must think anew.")
+    assert "[1] Message on the Union (1862-12-01)  https://example.org/1862" in out
+    assert "— An imitation of Abraham Lincoln, not the person. (voice v1 on smollm2-135m)" in out
+
+
+async def test_rewrite_reads_words_a_file_or_standard_input(gateway, tmp_path):
+    (tmp_path / "text.txt").write_text("From a file.", encoding="utf-8")
+    calls = [
+        (["From", "words."], None, "From words."),
+        (["--file", str(tmp_path / "text.txt")], None, "From a file."),
+        ([], b"From a pipe.", "From a pipe."),
+    ]
+    for arguments, stdin, text in calls:
+        code, out, err = await personae(
+            *on(gateway), "rewrite", "roosevelt", "--url", gateway.url, *arguments, stdin=stdin
+        )
+        assert (code, err) == (0, "")
+        assert "[roosevelt@v1]" in out
+        assert gateway.engine.requests[-1]["messages"][1]["content"].endswith(text)
+
+
+async def test_json_is_json(gateway):
+    arguments = (*on(gateway), "ask", "lincoln", "Who?", "--json", "--url", gateway.url)
+    code, out, _ = await personae(*arguments)
+    assert code == 0
+    reply = json.loads(out)
+    assert reply["meta"]["adapter_version"] == "v1"
+    assert reply["text"] == "[lincoln@v1] We must think anew."
+
+
+async def test_reload_and_rollback_move_the_pointer_and_back(gateway):
+    write_atomic(gateway.config.home / KEY_FILE, gateway.admin_key, mode=0o600)
+    url = ("--url", gateway.url)
+    code, out, err = await personae(*on(gateway), "adapters", "reload", "lincoln", *url)
+    assert (code, err) == (0, "")
+    assert "lincoln now speaks with v2, before that v1." in out
+    code, out, _ = await personae(*on(gateway), "adapters", "list", *url)
+    assert code == 0 and "live" in out and "previous" in out
+    code, out, _ = await personae(*on(gateway), "adapters", "rollback", "lincoln", "--json", *url)
+    outcome = json.loads(out)
+    assert (code, outcome["live"], outcome["previous"]) == (0, "v1", "v2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ask", "lincon", "Who?"], "Did you mean lincoln?"),
+        (["ask", "lincoln", " "], "The question is empty"),
+        (["rewrite", "lincoln", "x" * 5000], "takes up to 4,000"),
+        (["rewrite", "lincoln", "--file", "/nowhere/at-all"], "can't be read"),
+        (["adapters", "reload", "lincoln", "v9"], "There are: v1, v2"),
+    ],
+)
+async def test_mistakes_are_one_sentence_and_exit_code_1(gateway, arguments, words):
+    url = ("--url", gateway.url)
+    code, out, err = await personae(
+        *on(gateway), *arguments, *url, PERSONAE_ADMIN_KEY=gateway.admin_key
+    )
+    assert code == 1 and out == ""
+    assert err.startswith("Error: ") and words in err
+    assert "Traceback" not in err
+
+
+async def test_no_gateway_says_so(tmp_path):
+    code, _, err = await personae("ask", "lincoln", "Who?", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "Is `personae up` running?" in err
+
+
+async def test_wrong_admin_key_is_refused(gateway):
+    code, _, err = await personae(
+        *on(gateway), "adapters", "list", "--url", gateway.url, PERSONAE_ADMIN_KEY="wrong"
+    )
+    assert code == 1 and "admin key" in err and "wrong" not in err
+
+
+async def test_a_broken_persona_file_stops_up_with_all_its_problems(tmp_path):
+    broken = tmp_path / "cast" / "ada"
+    broken.mkdir(parents=True)
+    (broken / "persona.toml").write_text('id = "ada"\ncolour = 1\n')
+    (tmp_path / "p.toml").write_text(
+        f'[personae]\nhome = "{tmp_path / "var"}"\ncast = "{tmp_path / "cast"}"\n'
+    )
+    code, _, err = await personae("--config", str(tmp_path / "p.toml"), "up")
+    assert code == 1
+    assert "colour: unknown key" in err and "disclosure: missing" in err
+    assert not (tmp_path / "var").exists()
+
+
+async def test_a_taken_port_is_told_before_anything_starts(gateway, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = await personae(
+            *on(gateway), "up", "--no-bots", "--port", str(port), PERSONAE_ADMIN_KEY="k"
+        )
+    assert code == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in err and "--port" in err
+
+
+async def test_doctor_lists_findings_and_hides_tokens(tmp_path):
+    environment = {"PERSONAE_HOME": str(tmp_path), "DISCORD_TOKEN": "discord-secret"}
+    code, out, err = await personae("doctor", "--json", **environment)
+    findings = {finding["what"]: finding for finding in json.loads(out)}
+    assert code in (0, 1) and "Traceback" not in err
+    assert {"python", "disk", "port", "model", "discord", "slack"} <= set(findings)
+    assert "discord-secret" not in out + err
+
+
+async def test_unknown_commands_and_options_are_exit_code_2():
+    code, _, err = await personae("sing")
+    assert code == 2 and "No such command" in err

@@ -1,0 +1,269 @@
+"""Discord's websocket side: sessions, IDENTIFY, RESUME with replay, heartbeats, closing codes.
+
+A session lives on when its socket breaks, and keeps the events sent meanwhile for RESUME; it dies
+when the bot closes it with 1000 or 1001, or with op 9. Frames are compressed as Discord compresses
+them (zlib-stream) when the bot asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tests.fakes import discord_objects as objects
+from tests.fakes.discord_objects import snowflake
+
+_PRIVILEGED = 1 << 1 | 1 << 8 | 1 << 15
+_ALL_INTENTS = (1 << 26) - 1
+_OPS_PER_MINUTE = 120
+
+
+@dataclass
+class _Session:
+    id: str = field(default_factory=snowflake)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    alive: bool = True
+    socket: _Socket | None = None
+
+
+class _Socket:
+    """One connection: frames out, and what it has sent."""
+
+    def __init__(self, ws: web.WebSocketResponse, *, compressed: bool) -> None:
+        self.ws = ws
+        self.session: _Session | None = None
+        self.identified = False
+        self.closed_here = False
+        self.beat_at = time.monotonic()
+        self.received: list[float] = []
+        self._deflate = zlib.compressobj() if compressed else None
+
+    async def send(self, op: int, data: Any, *, event: dict[str, Any] | None = None) -> None:
+        payload = {"op": op, "d": data, "s": None, "t": None} | (event or {})
+        text = json.dumps(payload)
+        if self.ws.closed:
+            return
+        try:
+            if self._deflate is None:
+                await self.ws.send_str(text)
+            else:
+                packed = self._deflate.compress(text.encode())
+                await self.ws.send_bytes(packed + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+        except ConnectionResetError:
+            pass  # the bot just left; what was sent waits in the session
+
+
+class DiscordSocket:
+    """All sessions of one bot. `changed()` is called whenever a waiting test may want to look again."""
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        heartbeat_seconds: float,
+        identify_seconds: float,
+        changed: Callable[[], None],
+        problem: Callable[[str], None],
+    ) -> None:
+        self._token = token
+        self._heartbeat_seconds = heartbeat_seconds
+        self._identify_seconds = identify_seconds
+        self._changed = changed
+        self._problem = problem
+        self._sessions: list[_Session] = []
+        self._identified_at: float | None = None
+        self.resume_url = ""
+        self.refuse_with: int | None = None
+        """A closing code with which the next IDENTIFY is answered."""
+        self.unreachable = 0
+        """So many connections are refused with HTTP 503."""
+        self.identifies = 0
+        self.resumes = 0
+        self.replayed = 0
+        self.heartbeats = 0
+
+    @property
+    def connected(self) -> bool:
+        return any(session.socket is not None for session in self._sessions)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self.unreachable:
+            self.unreachable -= 1
+            return web.Response(status=503)
+        ws = web.WebSocketResponse(autoping=True)
+        await ws.prepare(request)
+        compression = request.query.get("compress")
+        socket = _Socket(ws, compressed=compression == "zlib-stream")
+        if request.query.get("v") != "10" or request.query.get("encoding") != "json":
+            await ws.close(code=4012, message=b"Invalid API version")
+            return ws
+        if compression not in (None, "zlib-stream"):
+            self._problem(f"the fake can't speak compress={compression}")
+            await ws.close(code=4002, message=b"Decode error")
+            return ws
+        await socket.send(10, {"heartbeat_interval": int(self._heartbeat_seconds * 1000)})
+        watch = asyncio.create_task(self._watch_heartbeat(socket))
+        resuming_here = request.path.startswith("/resume")
+        try:
+            async for message in ws:
+                if message.type is not WSMsgType.TEXT:
+                    continue
+                code = await self._receive(socket, json.loads(message.data), resuming_here)
+                if code is not None:
+                    await ws.close(code=code)
+        finally:
+            watch.cancel()
+            session = socket.session
+            if session is not None and session.socket is socket:
+                session.socket = None
+                if ws.close_code in (1000, 1001) and not socket.closed_here:
+                    session.alive = False
+            self._changed()
+        return ws
+
+    async def dispatch(self, name: str, data: dict[str, Any]) -> None:
+        """Send an event to the bot, now or when it resumes.
+
+        With no session at all Discord has nobody to send to: the event is lost.
+        """
+        for session in self._sessions:
+            if session.alive:
+                await self._send_event(session, name, data)
+
+    async def ask_to_reconnect(self) -> None:
+        """Op 7."""
+        for socket in self._sockets():
+            await socket.send(7, None)
+
+    async def invalidate(self, *, resumable: bool) -> None:
+        """Op 9."""
+        for session in self._sessions:
+            if session.socket is not None:
+                session.alive = resumable
+                await session.socket.send(9, resumable)
+
+    async def drop(self, code: int) -> None:
+        """Close the connection with a code; 1006 stands for a TCP connection that breaks."""
+        for socket in self._sockets():
+            socket.closed_here = True
+            if code == 1006:
+                transport = socket.ws.get_extra_info("transport") or socket.ws._req.transport
+                transport.abort()
+            else:
+                await socket.ws.close(code=code)
+
+    def _sockets(self) -> list[_Socket]:
+        return [session.socket for session in self._sessions if session.socket is not None]
+
+    async def _receive(
+        self, socket: _Socket, payload: dict[str, Any], resuming_here: bool
+    ) -> int | None:
+        """Take one frame from the bot; returns the code to close with, or None."""
+        now = time.monotonic()
+        socket.received = [at for at in socket.received if at > now - 60] + [now]
+        if len(socket.received) > _OPS_PER_MINUTE:
+            self._problem("the bot sent more than 120 frames in a minute")
+            return 4008
+        op, data = payload.get("op"), payload.get("d")
+        if op == 1:
+            socket.beat_at = now
+            self.heartbeats += 1
+            await socket.send(11, None)
+            return None
+        if op == 2:
+            return await self._identify(socket, data)
+        if op == 6:
+            return await self._resume(socket, data, resuming_here)
+        if socket.session is None:
+            return 4003
+        if op not in (3, 4, 8):
+            return 4001
+        return None
+
+    async def _identify(self, socket: _Socket, data: dict[str, Any]) -> int | None:
+        if socket.identified:
+            self._problem("IDENTIFY was sent twice on one connection")
+            return 4005
+        socket.identified = True
+        if self.refuse_with is not None:
+            code, self.refuse_with = self.refuse_with, None
+            return code
+        if data.get("token") != self._token:
+            return 4004
+        intents = data.get("intents")
+        if not isinstance(intents, int) or intents & ~_ALL_INTENTS:
+            return 4013
+        if intents & _PRIVILEGED:
+            return 4014
+        if not isinstance(data.get("properties"), dict):
+            return 4002
+        now = time.monotonic()
+        last, self._identified_at = self._identified_at, now
+        if last is not None and now - last < self._identify_seconds:
+            await socket.send(9, False)
+            return None
+        self.identifies += 1
+        for old in self._sessions:
+            old.alive = False
+        session = _Session(socket=socket)
+        socket.session = session
+        self._sessions.append(session)
+        ready = {
+            "v": 10,
+            "user": objects.bot_user(),
+            "guilds": [{"id": objects.GUILD_ID, "unavailable": True}],
+            "session_id": session.id,
+            "resume_gateway_url": self.resume_url,
+            "application": {"id": objects.APPLICATION_ID, "flags": 0},
+        }
+        await self._send_event(session, "READY", ready)
+        await self._send_event(session, "GUILD_CREATE", objects.guild())
+        self._changed()
+        return None
+
+    async def _resume(
+        self, socket: _Socket, data: dict[str, Any], resuming_here: bool
+    ) -> int | None:
+        if data.get("token") != self._token:
+            return 4004
+        if not resuming_here:
+            self._problem("RESUME was not sent to resume_gateway_url")
+        session = next((s for s in self._sessions if s.id == data.get("session_id")), None)
+        if session is None or not session.alive:
+            await socket.send(9, False)
+            return None
+        seen = data.get("seq")
+        if not isinstance(seen, int) or seen > len(session.events):
+            return 4007
+        self.resumes += 1
+        socket.session, session.socket = session, socket
+        missed = session.events[seen:]
+        self.replayed += len(missed)
+        for event in missed:
+            await socket.send(0, event["d"], event=event)
+        await self._send_event(session, "RESUMED", {})
+        self._changed()
+        return None
+
+    async def _send_event(self, session: _Session, name: str, data: dict[str, Any]) -> None:
+        event = {"t": name, "s": len(session.events) + 1, "d": data}
+        session.events.append(event)
+        if session.socket is not None:
+            await session.socket.send(0, data, event=event)
+
+    async def _watch_heartbeat(self, socket: _Socket) -> None:
+        """Discord closes a connection that stays silent for longer than its interval."""
+        longest = self._heartbeat_seconds * 1.5 + 1
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            if time.monotonic() - socket.beat_at > longest:
+                self._problem("the bot's heartbeat stopped")
+                await socket.ws.close(code=4009)
+                return

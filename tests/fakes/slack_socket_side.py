@@ -1,0 +1,163 @@
+"""The Socket Mode side of the fake Slack: connections, envelopes, acknowledgements, retries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tests.fakes import slack_payloads as world
+from tests.fakes import slack_rules as rules
+from tests.fakes.slack_workspace import Delivery, Private, Workspace
+
+_MOST_SOCKETS = 10
+
+
+@dataclass
+class _Socket:
+    request: web.Request
+    response: web.WebSocketResponse
+    leaving: bool = False
+
+
+class SocketSide:
+    """`refuse` connections are turned away, `lose` acknowledgements get lost on their way."""
+
+    def __init__(self, workspace: Workspace, *, ack_seconds: float) -> None:
+        self.connections = 0
+        self.refuse = 0
+        self.lose = 0
+        self._workspace = workspace
+        self._ack_seconds = ack_seconds
+        self._sockets: list[_Socket] = []
+        self._turn = itertools.count()
+        self._late: set[str] = set()
+        self._waiting: dict[str, tuple[Delivery, asyncio.Event]] = {}
+
+    @property
+    def open(self) -> int:
+        return len([socket for socket in self._sockets if not socket.leaving])
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Slack tries an event again at once, after a minute and after five; a command never."""
+        retried = delivery.kind == "events_api"
+        for pause in (0.0, 0.0, 60.0, 300.0) if retried else (0.0,):
+            await asyncio.sleep(pause / self._workspace.speed)
+            if await self._attempt(delivery):
+                return
+        delivery.failed = "timeout" if retried else "operation_timeout"
+        self._workspace.violations.append(
+            f"{delivery.kind} was not acknowledged: {delivery.failed}"
+        )
+
+    async def _attempt(self, delivery: Delivery) -> bool:
+        envelope_id = secrets.token_hex(8)
+        acked = asyncio.Event()
+        self._waiting[envelope_id] = (delivery, acked)
+        envelope = {
+            "envelope_id": envelope_id,
+            "type": delivery.kind,
+            "payload": delivery.payload,
+            "accepts_response_payload": delivery.kind == "slash_commands",
+        }
+        if delivery.kind == "events_api":
+            reason = "timeout" if delivery.attempts else ""
+            envelope |= {"retry_attempt": delivery.attempts, "retry_reason": reason}
+        socket = await self._some_socket()
+        delivery.attempts += 1
+        try:
+            await socket.response.send_json(envelope)
+            async with asyncio.timeout(self._ack_seconds):
+                await acked.wait()
+        except (TimeoutError, ConnectionError):
+            self._late.add(envelope_id)
+            return False
+        return True
+
+    async def _some_socket(self) -> _Socket:
+        while True:
+            able = [socket for socket in self._sockets if not socket.leaving]
+            if able:
+                return able[next(self._turn) % len(able)]
+            await asyncio.sleep(0.01)
+
+    def _acknowledged(self, raw: str) -> None:
+        ack = json.loads(raw)
+        waiting = self._waiting.get(ack.get("envelope_id", ""))
+        if waiting is None or set(ack) - {"envelope_id", "payload"}:
+            self._workspace.violations.append(f"an acknowledgement of nothing: {sorted(ack)}")
+            return
+        if self.lose:
+            self.lose -= 1
+            return
+        if ack["envelope_id"] in self._late:
+            self._workspace.violations.append("an acknowledgement came too late")
+        delivery, event = waiting
+        payload = ack.get("payload")
+        if payload:
+            self._ack_message(delivery, payload)
+        delivery.acked = True
+        event.set()
+
+    def _ack_message(self, delivery: Delivery, payload: dict[str, Any]) -> None:
+        if delivery.kind != "slash_commands":
+            self._workspace.violations.append("an acknowledgement with a payload, of an event")
+            return
+        self._workspace.judge(payload, rules.RESPONSE_URL_KEYS, "acknowledgement")
+        command = delivery.payload
+        self._workspace.private.append(
+            Private(command["user_id"], command["channel_id"], "ack", payload)
+        )
+
+    async def link(self, request: web.Request) -> web.StreamResponse:
+        self.connections += 1
+        expiry = self._workspace.tickets.pop(request.query.get("ticket", ""), 0.0)
+        if expiry < time.monotonic():
+            return web.Response(status=401, text="ticket used or too old")
+        response = web.WebSocketResponse()
+        await response.prepare(request)
+        if self.refuse or len(self._sockets) >= _MOST_SOCKETS:
+            self.refuse = max(0, self.refuse - 1)
+            await response.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+            await response.close()
+            return response
+        socket = _Socket(request, response)
+        await response.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self._sockets) + 1,
+                "connection_info": {"app_id": world.APP},
+                "debug_info": {"host": "fake", "approximate_connection_time": 18060},
+            }
+        )
+        self._sockets.append(socket)
+        try:
+            async for message in response:
+                if message.type is WSMsgType.TEXT:
+                    self._acknowledged(message.data)
+        finally:
+            self._sockets.remove(socket)
+        return response
+
+    async def refresh(self, reason: str) -> None:
+        leaving = list(self._sockets)
+        for socket in leaving:
+            socket.leaving = True
+            with contextlib.suppress(ConnectionError):
+                await socket.response.send_json({"type": "disconnect", "reason": reason})
+        await asyncio.sleep(10 / self._workspace.speed)
+        for socket in leaving:
+            await socket.response.close()
+
+    async def drop(self) -> None:
+        for socket in list(self._sockets):
+            socket.leaving = True
+            if socket.request.transport is not None:
+                socket.request.transport.abort()
