@@ -72,10 +72,17 @@ def print_json(model: BaseModel | Sequence[BaseModel]) -> None:
 
 
 def sources(citations: Sequence[Citation]) -> list[str]:
-    """Lines below an answer: number, title, date, link."""
-    lines = []
+    """Lines below an answer: numbers, title, date, link; passages of one page share a line.
+
+    >>> sources([])
+    []
+    """
+    numbers: dict[tuple[str, str, str], list[int]] = {}
     for citation in citations:
-        date = f" ({citation.date})" if citation.date else ""
-        link = f"  {citation.url}" if citation.url else ""
-        lines.append(f"[{citation.number}] {citation.title}{date}{link}")
+        page = (citation.title, citation.date, citation.url)
+        numbers.setdefault(page, []).append(citation.number)
+    lines = []
+    for (title, date, url), cited in numbers.items():
+        marks = "".join(f"[{number}]" for number in cited)
+        lines.append(f"{marks} {title}{f' ({date})' if date else ''}{f'  {url}' if url else ''}")
     return lines

@@ -22,6 +22,7 @@ class FakeEngine:
 
     Attributes that a test sets:
         words: what it answers, piece by piece (after the tag that names the model).
+        tag: whether it begins with the name of the model it was asked as.
         seconds_between: pause before each piece.
         die_after: drop the connection after so many pieces.
         hang_after: go silent after so many pieces.
@@ -35,6 +36,7 @@ class FakeEngine:
         self.requests: list[dict[str, Any]] = []
         self.aborted = 0
         self.words = ["We ", "must ", "think ", "anew."]
+        self.tag = True
         self.seconds_between = 0.0
         self.die_after: int | None = None
         self.hang_after: int | None = None
@@ -125,7 +127,7 @@ class FakeEngine:
 
         try:
             await send({"role": "assistant", "content": ""})
-            pieces = [f"[{model}] ", *self.words]
+            pieces = [*([f"[{model}] "] if self.tag else []), *self.words]
             kept = pieces[: body.get("max_tokens") or len(pieces)]
             for number, piece in enumerate(kept):
                 if number == self.die_after:
