@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _FIRST_BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 60.0
+_MAX_LOG_BYTES = 10 << 20
+"""A log this large is set aside (one generation is kept) at the next start."""
 _STABLE_SECONDS = 60.0
 """A child that ran this long is taken to be sound: the next restart is quick again."""
 
@@ -108,6 +110,8 @@ class ChildProcess:
 
     async def _spawn(self) -> None:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists() and self.log_file.stat().st_size > _MAX_LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -59,8 +59,14 @@ def engine_command(
     return command + list(config.extra_args)
 
 
-def engine_environment(config: EngineConfig, environment: Mapping[str, str]) -> dict[str, str]:
-    """The engine's environment: ours without our secrets, offline, with adapters allowed."""
+def engine_environment(
+    config: EngineConfig, environment: Mapping[str, str], *, private_folder: Path
+) -> dict[str, str]:
+    """The engine's environment: ours without our secrets, offline, with adapters allowed.
+
+    Args:
+        private_folder: for the sockets between its processes, which it would leave in /tmp.
+    """
     kept = {
         name: value
         for name, value in environment.items()
@@ -70,6 +76,7 @@ def engine_environment(config: EngineConfig, environment: Mapping[str, str]) -> 
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
         "VLLM_PLUGINS": "personae_cpu_lora",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_RPC_BASE_PATH": str(private_folder),
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -210,6 +217,6 @@ def managed_engine_process(
             adapter_slots=adapter_slots,
             adapters_in_memory=adapters_in_memory,
         ),
-        environment=engine_environment(config, os.environ),
+        environment=engine_environment(config, os.environ, private_folder=socket.parent),
         log_file=log_file,
     )

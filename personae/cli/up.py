@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,9 +71,23 @@ def up(context: Context, host: str | None, port: int | None, demo: bool, no_bots
 
     require_free_port(config.gateway)
     config, key_file = ensure_admin_key(config)
+    _log_to_file(config.logs / "gateway.log")
     with shown_progress() as progress:
         prepare(config, cast, progress=progress)
     asyncio.run(_run(config, cast, key_file=key_file, demo=demo, bots=not no_bots))
+
+
+def _log_to_file(path: Path) -> None:
+    """What the gateway did, for the operator: ids, sizes and times, never what people wrote."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=5 << 20, backupCount=3, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.INFO)
+    root = logging.getLogger()
+    for console in root.handlers:
+        console.setLevel(root.level)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
 
 
 async def _run(
