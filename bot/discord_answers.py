@@ -41,10 +41,15 @@ async def stream_answer(
         AnsweredElsewhere: another process answers.
     """
     began = time.monotonic()
+    above = _above(interaction, request)
     reply = Reply.of(interaction)
     await reply.open(private=False)
     answer = Answer()
-    edits = CoalescedEdits(reply.show, interval_seconds=edit_interval_seconds)
+
+    async def show(text: str) -> None:
+        await reply.show(above + text)
+
+    edits = CoalescedEdits(show, interval_seconds=edit_interval_seconds)
     try:
         await _read(gateway, request, answer, edits, reply)
         if answer.error is not None and not answer.pieces:
@@ -65,6 +70,14 @@ async def stream_answer(
         time.monotonic() - began,
         f" ({answer.error.code})" if answer.error else "",
     )
+
+
+def _above(interaction: discord.Interaction, request: AskRequest | RewriteRequest) -> str:
+    """What stands above the answer: the question. A text to rewrite would be too long for it."""
+    if isinstance(request, RewriteRequest):
+        return ""
+    who = interaction.user.display_name
+    return discord_text.question_line(who, request.persona, request.question)
 
 
 async def _read(

@@ -77,7 +77,7 @@ class DiscordFrontend(discord.Client):
         await sync_commands(self.tree, self._synced_file)
 
     async def on_ready(self) -> None:
-        log.info("connected to Discord as %s, in %d servers", self.user, len(self.guilds))
+        log.info("connected to Discord as %s; servers: %d", self.user, len(self.guilds))
 
     async def close(self) -> None:
         """Stop taking interactions, let the running ones say goodbye, disconnect."""

@@ -23,8 +23,7 @@ from bot.discord_pages import pages
 
 log = logging.getLogger(__name__)
 
-# discord.py applies the client's own default to interaction responses and channel messages, but
-# not to follow-ups, so every call below says it.
+# Said with every message, although it is the client's default too: nothing here may depend on it.
 NO_PINGS = discord.AllowedMentions.none()
 
 NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)

@@ -3,6 +3,8 @@
 In: an `Answer` or a wire object. Out: one string of any length; `discord_pages` cuts it up. A
 finished answer looks like this (`-#` is Discord's small print, `<…>` keeps preview cards away):
 
+    -# Alice asked Abraham Lincoln: What holds a nation together?
+
     A house divided against itself cannot stand.
 
     -# Sources
@@ -23,6 +25,7 @@ from personae.wire import AdapterList, Citation, PersonaAdapters
 
 _TITLE_CHARACTERS = 150
 _URL_CHARACTERS = 500
+_QUESTION_CHARACTERS = 300
 
 # In this order: what stands first is not looked into for what stands later.
 _QUIET = re.compile(
@@ -34,6 +37,13 @@ _QUIET = re.compile(
     re.DOTALL,
 )
 _AFTER_URL = ".,;:!?'\"*_~|`]}”’"
+
+
+def question_line(who: str, persona: str, question: str) -> str:
+    """The line above an answer: Discord shows others who asked, but not what."""
+    # A code block that the question opens would swallow the answer, so there is none.
+    asked = _shortened(question, _QUESTION_CHARACTERS).replace("`", "'")
+    return f"-# {quiet(escape_markdown(sentences.asked(who, persona, asked)))}\n\n"
 
 
 def growing(answer: Answer) -> str:
@@ -74,9 +84,7 @@ def _quiet_token(token: re.Match[str]) -> str:
 
 
 def _citation(citation: Citation) -> str:
-    title = " ".join(citation.title.split()) or "Untitled"
-    if len(title) > _TITLE_CHARACTERS:
-        title = title[: _TITLE_CHARACTERS - 1].rstrip() + "…"
+    title = _shortened(citation.title, _TITLE_CHARACTERS) or "Untitled"
     # Brackets would end a link's label, and Discord shows no link under a label that has one.
     label = escape_markdown(escape_mentions(title)).replace("[", "(").replace("]", ")")
     url = citation.url.replace("(", "%28").replace(")", "%29")
@@ -84,6 +92,12 @@ def _citation(citation: Citation) -> str:
         label = f"[{label}](<{url}>)"
     line = f"{citation.number}. {label}"
     return f"{line}, {citation.date}" if citation.date else line
+
+
+def _shortened(text: str, most: int) -> str:
+    """`text` on one line of at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def adapter_list(adapters: AdapterList) -> str:

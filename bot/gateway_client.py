@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,7 +16,13 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from personae.errors import DeadlineExceeded, EngineUnavailable, InternalError, from_wire
+from personae.errors import (
+    DeadlineExceeded,
+    EngineUnavailable,
+    GatewayUnreachable,
+    InternalError,
+    from_wire,
+)
 from personae.wire import (
     AdapterChange,
     AdapterList,
@@ -29,6 +36,8 @@ from personae.wire import (
     decode_event,
     sse_messages,
 )
+
+log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _ADMIN_SECONDS = 120.0
@@ -122,7 +131,7 @@ class GatewayClient:
                 pass  # told to the person below, as every other early end
             if not ended:
                 lost = EngineUnavailable(
-                    "The answer broke off: the connection to the model was lost. Please ask again.",
+                    "The answer broke off: the connection to the model was lost.",
                     retry_after_seconds=20,
                 )
                 yield ErrorEvent(**lost.to_wire())
@@ -176,13 +185,14 @@ class GatewayClient:
                 yield response
         except TimeoutError as err:
             raise DeadlineExceeded(
-                "The gateway did not answer in time. Please try again in a minute.",
+                "The personae gateway did not answer in time.",
                 retry_after_seconds=60,
             ) from err
         except aiohttp.ClientError as err:
-            raise EngineUnavailable(
-                f"The gateway at {self._url} can't be reached. "
-                "Is `personae up` running? Please try again in a minute.",
+            # The address is the operator's business: it is in the log, not in the sentence.
+            log.warning("the gateway at %s can't be reached (%s)", self._url, type(err).__name__)
+            raise GatewayUnreachable(
+                "The personae gateway can't be reached at the moment.",
                 retry_after_seconds=60,
             ) from err
 

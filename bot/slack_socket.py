@@ -5,7 +5,7 @@ What is changed, and why (slack-sdk 3.47, `slack_sdk.socket_mode.aiohttp`):
 - A `disconnect` with the reason `too_many_websockets` makes the client reconnect at once, for ever.
   Here each reconnection waits, the longer the less time has passed since the one before.
 - `connect()` retries with the same URL for ever, though a URL is good for one connection within
-  seconds. Here a connection that takes too long is begun anew with a fresh URL.
+  seconds. Here a connection that takes longer than two pings is begun anew with a fresh URL.
 - Two reconnections may run at the same time after five seconds and then leak a socket that gets
   events but is never read. Here they run one after the other, and a second one that finds a new
   socket in place does nothing.
@@ -28,7 +28,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 20.0
 _CLOSE_SECONDS = 2.0
 _ACKNOWLEDGE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -73,31 +72,41 @@ class PatientSocket(SocketModeClient):
         # The client reads HTTPS_PROXY by itself and minds no NO_PROXY; main() decided already.
         self.proxy = web_client.proxy
         self._backoff = backoff
+        self._connect_seconds = max(2.0, 2 * ping_interval)
         self._reconnecting = asyncio.Lock()
+        self._reconnectors: set[asyncio.Task[object]] = set()
 
     async def connect_to_new_endpoint(self, force: bool = False) -> None:
-        told_off = self.current_session
-        async with self._reconnecting:
-            replaced = self.current_session is not told_off
-            if self.closed or (await self.is_connected() and (replaced or not force)):
-                return
-            # Until connect() is through, the old socket's monitor must not reconnect as well.
-            self.auto_reconnect_enabled = False
-            pause = self._backoff.pause_seconds()
-            if pause:
-                log.warning("reconnecting to Slack in %.1f s", pause)
-                await asyncio.sleep(pause)
-            self.wss_uri = None
-            await self.connect()
+        task, told_off = asyncio.current_task(), self.current_session
+        assert task is not None
+        self._reconnectors.add(task)  # some of the client's tasks it keeps no reference to
+        try:
+            async with self._reconnecting:
+                replaced = self.current_session is not told_off
+                if self.closed or (await self.is_connected() and (replaced or not force)):
+                    return
+                await self._reconnect()
+        finally:
+            self._reconnectors.discard(task)
+
+    async def _reconnect(self) -> None:
+        # Until connect() is through, the old socket's monitor must not reconnect as well.
+        self.auto_reconnect_enabled = False
+        pause = self._backoff.pause_seconds()
+        if pause:
+            log.warning("reconnecting to Slack in %.1f s", pause)
+            await asyncio.sleep(pause)
+        self.wss_uri = None
+        await self.connect()
 
     async def connect(self) -> None:
         while not self.closed:
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
+                async with asyncio.timeout(self._connect_seconds):
                     await super().connect()
                 return
             except TimeoutError:
-                log.warning("no connection to Slack after %.0f s; again", _CONNECT_SECONDS)
+                log.warning("no connection to Slack in %.0f s; again", self._connect_seconds)
                 self.wss_uri = None
 
     async def close(self) -> None:
@@ -106,7 +115,7 @@ class PatientSocket(SocketModeClient):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await super().close()
         ours = (self.message_processor, self.current_session_monitor, self.message_receiver)
-        tasks = [task for task in ours if task is not None]
+        tasks = {*(task for task in ours if task is not None), *self._reconnectors}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -25,11 +25,12 @@ _FIRST_WORD = re.compile(rf"(?P<name>\S+?){_AFTER_NAME}")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BROADCAST = re.compile(r"(?<![\w.])@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
+_TICKS = re.compile(r"``(?=`)")  # three would turn all that follows into code
 _WORD_JOINER = "\u2060"
 _URL_CHARACTERS = 1_000
 
 _INLINE = re.compile(
-    r"(?P<code>`{1,3}[^`\n]+`{1,3})"
+    r"(?<!`)(?P<ticks>`{1,3})(?!`)(?P<code>[^`\n]+)(?P=ticks)(?!`)"
     r"|\[(?P<label>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s()<>|]+(?:\([^\s()<>|]*\)[^\s()<>|]*)*)\)"
     r"|(?P<bare>https?://\w[^\s<>|`\"]*)"
     r"|\*\*(?=\S)(?P<bold>[^*\n]+?)(?<=\S)\*\*"
@@ -90,7 +91,7 @@ def parse(text: str, names: Mapping[str, str], task: Task | None = None) -> Type
     With `task` given (a slash command) no task word is looked for. A display name of several words
     works as well as an id; an unknown name is taken as one word, for the gateway to suggest from.
     """
-    rest = text.strip()
+    rest = text.strip().lstrip(":,; ")
     if task is None:
         word = _TASK_WORD.match(rest)
         task = "rewrite" if word and word[1].lower() == "rewrite" else "ask"
@@ -108,7 +109,8 @@ def parse(text: str, names: Mapping[str, str], task: Task | None = None) -> Type
 
 def escape(text: str) -> str:
     """Plain text for any Slack text field: shown as it is, and nobody is pinged."""
-    return _BROADCAST.sub("@" + _WORD_JOINER, _entities(text))
+    text = _BROADCAST.sub("@" + _WORD_JOINER, _entities(text))
+    return _TICKS.sub("``" + _WORD_JOINER, text)
 
 
 def _entities(text: str) -> str:
@@ -118,10 +120,10 @@ def _entities(text: str) -> str:
 
 def link(url: str, label: str) -> str:
     """A link in mrkdwn, or the plain label when the address is none that Slack would link."""
-    label = " ".join(label.replace("|", "/").split())
+    label = escape(" ".join(label.replace("|", "/").split()) or url[:80])
     if not re.fullmatch(r"https?://\w[^\s<>|]*", url) or len(_entities(url)) > _URL_CHARACTERS:
-        return escape(label or url)
-    return f"<{_entities(url)}|{escape(label or url)}>"
+        return label
+    return f"<{_entities(url)}|{label}>"
 
 
 def sections(text: str, limit: int) -> list[str]:
@@ -187,7 +189,7 @@ def _parts(line: str, code: bool, limit: int) -> Iterator[str]:
 def _hard_cut(atom: str, limit: int) -> list[str]:
     parts, size = [""], 0
     for character in atom:
-        cost = len(escape(character)) + character.count("@")
+        cost = len(escape(character)) + (character in "@`")
         if size + cost > limit - 2:
             parts.append("")
             size = 0
@@ -214,7 +216,7 @@ def _inline(text: str) -> str:
         out += escape(text[at : found.start()])
         at = found.end()
         if found["code"] is not None:
-            out += escape(found["code"])
+            out += found["ticks"] + escape(found["code"]) + found["ticks"]
         elif found["url"] is not None:
             out += link(found["url"], found["label"])
         elif found["bare"] is not None:

@@ -13,6 +13,7 @@
     │   ├── UnknownVersion      unknown_version
     │   └── NothingToRollBack   no_previous_version
     ├── EngineUnavailable       engine_unavailable   the model server is starting, gone or broken
+    │   └── GatewayUnreachable  gateway_unreachable  raised by clients: nobody answers at its address
     ├── Busy                    busy                 over capacity; carries a time to retry
     ├── DeadlineExceeded        deadline_exceeded
     ├── CorpusError             corpus_invalid       documents or index missing, damaged or of another make
@@ -22,8 +23,9 @@
     └── InternalError           internal_error       a defect of ours; details are in the log only
 
 On the wire: `{"error": {"code": "unknown_persona", "message": "There is no persona …",
-"retry_after_seconds": null}}`. `message` is always a sentence fit for the person who asked, and
-says what to do. Clients rebuild the class from the code with `from_wire`.
+"retry_after_seconds": null}}`. `message` is always a sentence fit for the person who asked, and says
+what to do; when to come back is in `retry_after_seconds`, and whoever shows it adds the words.
+Clients rebuild the class from the code with `from_wire`.
 """
 
 from __future__ import annotations
@@ -115,6 +117,10 @@ class NothingToRollBack(AdapterError):
 class EngineUnavailable(PersonaeError):
     code = "engine_unavailable"
     http_status = 503
+
+
+class GatewayUnreachable(EngineUnavailable):
+    code = "gateway_unreachable"
 
 
 class Busy(PersonaeError):

@@ -98,7 +98,7 @@ class Answerer:
         if self.in_progress >= self._max_at_once:
             self._count(order, None, "busy")
             raise Busy(
-                "Too many people are asking at the moment. Please try again shortly.",
+                "Too many people are asking at the moment.",
                 retry_after_seconds=_BUSY_RETRY_SECONDS,
             )
         self.in_progress += 1

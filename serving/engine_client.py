@@ -181,7 +181,7 @@ class EngineClient:
                     )
         except TimeoutError as err:
             raise DeadlineExceeded(
-                "The model took too long and the answer was given up. Please try again in a minute.",
+                "The model took too long and the answer was given up.",
                 retry_after_seconds=60,
             ) from err
         except aiohttp.ClientError as err:
@@ -207,7 +207,7 @@ class EngineClient:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as err:
             raise EngineUnavailable(
-                "The model server is not reachable. It may be starting; try again in a minute.",
+                "The model server is not reachable. It may be starting.",
                 retry_after_seconds=30,
             ) from err
 
@@ -224,8 +224,7 @@ def _chunk(data: str) -> dict[str, Any]:
 
 def _gone() -> EngineUnavailable:
     return EngineUnavailable(
-        "The model server stopped in the middle of the answer. It is being restarted; "
-        "please ask again in a minute.",
+        "The model server stopped in the middle of the answer. It is being restarted.",
         retry_after_seconds=60,
     )
 
@@ -245,10 +244,10 @@ def _refusal(body: bytes, status: int) -> Exception:
         return RequestError(f"The model can't take this request: {_reason(body, status)}")
     if status == 404:
         return EngineUnavailable(
-            "This persona's weights are not loaded right now. Please try again in a minute.",
+            "This persona's weights are not loaded right now.",
             retry_after_seconds=30,
         )
     return EngineUnavailable(
-        "The model server is not able to answer now. Please try again in a minute.",
+        "The model server is not able to answer now.",
         retry_after_seconds=30,
     )

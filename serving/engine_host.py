@@ -133,7 +133,7 @@ class EngineHost:
             return
         waited = time.monotonic() - self._since
         raise EngineUnavailable(
-            "The model is starting and not ready yet. Please try again in a minute.",
+            "The model is starting and not ready yet.",
             retry_after_seconds=max(5.0, 60.0 - waited),
         )
 

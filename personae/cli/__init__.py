@@ -23,7 +23,7 @@ import click
 from personae import __version__
 from personae.cli import artefacts, doctor, talk, up
 from personae.config import Config, load_config
-from personae.errors import PersonaeError
+from personae.errors import GatewayUnreachable, PersonaeError
 
 
 class Context:
@@ -113,6 +113,8 @@ def main() -> None:
         sys.exit(2)
     except PersonaeError as err:
         click.echo(f"Error: {err}", err=True)
+        if isinstance(err, GatewayUnreachable):
+            click.echo("Is `personae up` running here? Another address: --url.", err=True)
         if err.retry_after_seconds:
             click.echo(f"(Try again in about {err.retry_after_seconds:.0f} s.)", err=True)
         sys.exit(1)

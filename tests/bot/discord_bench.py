@@ -41,13 +41,17 @@ def bot_settings(
 async def running_bot(settings: DiscordSettings, platform: FakeDiscord) -> AsyncIterator[None]:
     """The bot in this event loop, connected, and stopped as SIGTERM would stop it."""
     stop = asyncio.Event()
+    before = platform.socket.identifies
     bot = asyncio.create_task(
         run(settings, stop=stop, retry_seconds=(0.05,), edit_interval_seconds=0.02)
     )
     try:
-        connected = asyncio.create_task(platform.connected())
+        connected = asyncio.create_task(
+            platform.until(lambda: platform.socket.identifies > before, "a connected bot")
+        )
         await asyncio.wait({bot, connected}, return_when=asyncio.FIRST_COMPLETED)
         if bot.done():
+            connected.cancel()
             bot.result()
         await connected
         yield

@@ -34,7 +34,7 @@ async def bot(
 async def _speaker(platform: FakeDiscord) -> str:
     """The adapter that answers now, as the fake engine names it."""
     ask = await platform.slash("ask", persona="lincoln", question="Why?")
-    return (await ask.shows("An imitation of")).split("]")[0].removeprefix("[")
+    return (await ask.shows("An imitation of")).partition("[")[2].partition("]")[0]
 
 
 async def test_reload_and_rollback_move_the_voice(bot: None, platform: FakeDiscord) -> None:

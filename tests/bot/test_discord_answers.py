@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,14 +41,15 @@ async def test_an_answer_grows_and_ends_with_sources_and_disclosure(
     gateway.engine.seconds_between = 0.03
     ask = await platform.slash("ask", persona="lincoln", question="How is the Union kept whole?")
     text = await ask.shows(LINCOLN)
-    assert text.startswith("[lincoln@v1] word0 word1")
-    assert "word19" in text
+    lines = text.splitlines()
+    assert lines[:2] == ["-# Alice asked lincoln: How is the Union kept whole?", ""]
+    assert lines[2].startswith("[lincoln@v1] word0 word1") and "word19" in lines[2]
     assert "-# 1. [Message on the Union](<https://example.org/1862>), 1862-12-01" in text
-    assert text.splitlines()[-1].startswith("-# — An imitation of Abraham Lincoln")
+    assert lines[-1].startswith("-# — An imitation of Abraham Lincoln")
     assert len(ask.messages) == 1 and not ask.private
     assert ask.edits >= 4, "the answer should be seen growing"
     growing = ask.messages[0].history[:-1]
-    assert all(len(less) <= len(more) for less, more in zip(growing, growing[1:], strict=False))
+    assert all(len(less) <= len(more) for less, more in itertools.pairwise(growing))
     assert ask.calls[0] == "callback 5"
     assert platform.throttled == [] and platform.previews == []
 
@@ -178,7 +180,7 @@ async def test_the_models_words_ping_nobody(
     bot: None, platform: FakeDiscord, gateway: RunningGateway
 ) -> None:
     gateway.engine.words = ["@everyone @here <@4000000000000000042> <@&2000000000000000001> come!"]
-    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    ask = await platform.slash("ask", persona="lincoln", question="Is @everyone with <@4242>?")
     text = await ask.shows("come!", LINCOLN)
     assert ask.pings == set()
     assert "@everyone" not in text and "<@4" not in text, "repeated by others, it would ping"

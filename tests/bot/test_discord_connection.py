@@ -126,17 +126,19 @@ async def test_a_lost_session_costs_no_answer_in_progress(
         await after.shows("word19", LINCOLN)
 
 
-async def test_a_blocked_bot_would_be_noticed(
-    platform: FakeDiscord, gateway: RunningGateway, tmp_path: Path
+async def test_the_heart_beats_on_while_an_answer_hangs(
+    gateway: RunningGateway, tmp_path: Path
 ) -> None:
     gateway.engine.hang_after = 1
-    async with FakeDiscord(edit_limit=PATIENT_EDITS, heartbeat_seconds=0.1) as quick:
-        async with running_bot(bot_settings(quick, gateway.url, tmp_path), quick):
-            ask = await quick.slash("ask", persona="lincoln", question="Why?")
-            await ask.acknowledged()
-            beats = quick.socket.heartbeats
-            await quick.until(lambda: quick.socket.heartbeats > beats + 5, "heartbeats")
-            await ask.shows("[lincoln@v1]", "Try again")
+    async with (
+        FakeDiscord(edit_limit=PATIENT_EDITS, heartbeat_seconds=0.1) as quick,
+        running_bot(bot_settings(quick, gateway.url, tmp_path), quick),
+    ):
+        ask = await quick.slash("ask", persona="lincoln", question="Why?")
+        await ask.acknowledged()
+        beats = quick.socket.heartbeats
+        await quick.until(lambda: quick.socket.heartbeats > beats + 5, "heartbeats")
+        await ask.shows("[lincoln@v1]", "Try again")
 
 
 async def test_discord_away_at_the_start_is_tried_again(
@@ -154,11 +156,12 @@ async def test_discord_away_at_the_start_is_tried_again(
 async def test_a_token_reset_while_running_ends_the_bot_with_a_sentence(
     platform: FakeDiscord, tmp_path: Path
 ) -> None:
+    bot = asyncio.create_task(run(bot_settings(platform, NOWHERE, tmp_path), stop=asyncio.Event()))
+    await platform.connected()
+    platform.socket.refuse_with = 4004
+    await platform.do(platform.socket.drop(1006))
     with pytest.raises(ConfigError, match="Discord does not accept DISCORD_TOKEN"):
-        async with running_bot(bot_settings(platform, NOWHERE, tmp_path), platform):
-            platform.socket.refuse_with = 4004
-            await platform.do(platform.socket.invalidate(resumable=False))
-            await platform.until(lambda: platform.socket.refuse_with is None, "another IDENTIFY")
+        await bot
 
 
 @pytest.mark.parametrize(("code", "words"), [(4014, "intents"), (4011, "2500 servers")])

@@ -122,11 +122,14 @@ async def test_the_sixth_edit_in_five_seconds_is_refused_with_headers() -> None:
 
 async def test_what_no_bot_should_do_fails_the_test() -> None:
     with pytest.raises(AssertionError, match="unknown route: GET /api/v10/nowhere"):
-        async with FakeDiscord() as platform, aiohttp.ClientSession() as session:
-            async with session.get(f"{platform.api_base}/nowhere") as reply:
-                assert reply.status == 404
-                assert reply.headers["Content-Type"] == "application/json"
-                assert "Via" in reply.headers
+        async with (
+            FakeDiscord() as platform,
+            aiohttp.ClientSession() as session,
+            session.get(f"{platform.api_base}/nowhere") as reply,
+        ):
+            assert reply.status == 404
+            assert reply.headers["Content-Type"] == "application/json"
+            assert "Via" in reply.headers
 
 
 async def test_a_silent_bot_is_noticed_and_its_late_answer_refused() -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import discord
 import pytest
 
+from bot import discord_settings
+from bot.discord_frontend import SYNCED_FILE
 from bot.discord_settings import settings_from
 from personae.errors import ConfigError
+from tests.conftest import REPOSITORY
+
+GUIDE = (REPOSITORY / "docs" / "discord.md").read_text()
 
 
 def test_a_token_is_enough() -> None:
@@ -56,3 +63,17 @@ def test_all_problems_come_in_one_line() -> None:
         "DISCORD_GATEWAY_URL is no",
     ):
         assert part in sentence
+
+
+def test_the_guide_names_every_setting() -> None:
+    names = set(re.findall(r"\b(?:DISCORD|PERSONAE)_[A-Z_]+", discord_settings.__doc__ or ""))
+    assert len(names) == 7
+    assert {name for name in names if f"`{name}`" not in GUIDE} == set()
+    assert SYNCED_FILE in GUIDE
+
+
+def test_the_guides_invitation_asks_for_what_it_says() -> None:
+    found = re.search(r"scope=bot\+applications\.commands&permissions=(\d+)", GUIDE)
+    assert found is not None
+    said = discord.Permissions(view_channel=True, send_messages=True, send_messages_in_threads=True)
+    assert int(found[1]) == said.value

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot import sentences
 from bot.answer import Answer
-from bot.discord_text import adapter_list, finished, growing, quiet
+from bot.discord_text import adapter_list, finished, growing, question_line, quiet
 from personae.wire import (
     AdapterList,
     AdapterVersionInfo,
@@ -70,6 +70,14 @@ def test_a_finished_answer_carries_sources_notice_and_disclosure() -> None:
         "-# By prompt only.\n"
         "-# — An imitation of Abraham Lincoln, not the person"
     )
+
+
+def test_the_question_is_one_quiet_short_line() -> None:
+    line = question_line("A_l_ice", "lincoln", "Is\n@everyone " + "really " * 100 + "free?")
+    assert line.startswith("-# A\\_l\\_ice asked lincoln: Is @\u200beveryone really")
+    assert line.endswith("…\n\n") and len(line) < 350
+    assert "`" not in question_line("Alice", "lincoln", "What is ```py\nx = 1")
+    assert "<https://a.org/b_c>" in question_line("Alice", "lincoln", "What of https://a.org/b_c?")
 
 
 def test_a_growing_answer_carries_words_only() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bot import sentences
 from tests.bot.slack_bench import shown_everywhere, slack_bot
 from tests.conftest import RunningGateway
@@ -65,17 +63,17 @@ async def test_a_direct_message_is_answered_beside_it_and_in_a_thread_inside_the
         assert (second.channel, second.thread_ts) == (world.DIRECT, "1700000000.000002")
 
 
-@pytest.mark.parametrize("text", ["", "lincoln", "   help  "])
 async def test_a_mention_that_asks_nothing_is_told_how_and_whom_to_ask(
-    gateway: RunningGateway, text: str
+    gateway: RunningGateway,
 ) -> None:
     before = len(gateway.engine.requests)
     async with slack_bot(gateway.url) as slack:
-        slack.mention(text)
-        await slack.until(lambda: slack.bot_messages, "a sentence")
-        shown = slack.bot_messages[0].shown
-        assert "@personae lincoln What holds a nation together?" in shown
-        assert "Personas here: lincoln, pg, roosevelt, wbw." in shown
+        for text in ("", "lincoln", "   help  "):
+            slack.mention(text)
+        await slack.until(lambda: len(slack.bot_messages) == 3, "three sentences")
+        for message in slack.bot_messages:
+            assert "@personae lincoln What holds a nation together?" in message.shown
+            assert "Personas here: lincoln, pg, roosevelt, wbw." in message.shown
         assert len(gateway.engine.requests) == before
 
 
@@ -104,6 +102,8 @@ async def test_nothing_a_model_says_pings_anybody(gateway: RunningGateway) -> No
         await slack.until(lambda: shown_everywhere(slack).count(DISCLOSED) == 3, "three answers")
         assert [message.pings for message in slack.bot_messages] == [set(), set()]
         assert [answer.pings for answer in slack.private] == [set()] * len(slack.private)
+        for call in slack.calls_of("chat.postMessage") + slack.calls_of("chat.update"):
+            assert (call.arguments["parse"], call.arguments["link_names"]) == ("none", False)
         shown = slack.bot_messages[0].shown
         assert "&lt;!channel&gt;" in shown
         assert "a &amp; b &lt; c" in shown
@@ -150,3 +150,18 @@ async def test_deleting_the_answer_stops_its_generation(gateway: RunningGateway)
         slack.delete(slack.bot_messages[0])
         await slack.until(lambda: gateway.engine.aborted, "the end of the generation")
         assert len(slack.bot_messages) == 1
+
+
+async def test_answers_at_the_same_time_share_the_edits_that_slack_allows(
+    gateway: RunningGateway,
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(60)]
+    gateway.engine.seconds_between = 0.05
+    async with slack_bot(gateway.url) as slack:
+        for _ in range(3):
+            slack.mention("lincoln What of the Union?")
+            slack.direct("lincoln What of the Union?")
+        await slack.until(lambda: shown_everywhere(slack).count("word59") == 6, "six answers")
+        # Each at its own pace would make some 240 edits where Slack allows about 100.
+        assert [call for call in slack.calls_of("chat.update") if call.error] == []
+        assert all(len(message.history) >= 4 for message in slack.bot_messages)

@@ -80,33 +80,31 @@ async def test_rewrite_is_announced_at_once_and_answered_for_one_person_only(
         assert DISCLOSED in result.shown
 
 
-@pytest.mark.parametrize(
-    ("command", "text", "example"),
-    [
+async def test_a_command_without_question_or_text_is_told_how_in_private(
+    gateway: RunningGateway,
+) -> None:
+    cases = [
         ("/ask", "", "/ask lincoln What holds a nation together?"),
         ("/ask", "lincoln", "/ask lincoln What holds a nation together?"),
         ("/rewrite", "lincoln ", "/rewrite roosevelt We should try harder."),
-    ],
-)
-async def test_a_command_without_question_or_text_is_told_how_in_private(
-    gateway: RunningGateway, command: str, text: str, example: str
-) -> None:
+    ]
     async with slack_bot(gateway.url) as slack:
-        slack.command(command, text)
-        await slack.until(lambda: slack.private, "a sentence")
-        [usage] = slack.private
-        assert example in usage.shown
-        assert "Personas here: lincoln" in usage.shown
+        for number, (command, text, example) in enumerate(cases):
+            slack.command(command, text)
+            await slack.until(lambda n=number: len(slack.private) > n, "a sentence")  # type: ignore[misc]
+            assert example in slack.private[-1].shown
+            assert "Personas here: lincoln" in slack.private[-1].shown
+        assert len(slack.private) == len(cases)
         assert slack.bot_messages == []
 
 
-@pytest.mark.parametrize("command", ["/ask", "/rewrite"])
-async def test_an_unknown_persona_is_nobody_elses_business(
-    gateway: RunningGateway, command: str
-) -> None:
+async def test_an_unknown_persona_is_nobody_elses_business(gateway: RunningGateway) -> None:
     async with slack_bot(gateway.url) as slack:
-        slack.command(command, "lincon What of the Union?")
-        await slack.until(lambda: "Did you mean lincoln?" in shown_everywhere(slack), "a sentence")
+        slack.command("/ask", "lincon What of the Union?")
+        slack.command("/rewrite", "lincon what of the Union")
+        await slack.until(
+            lambda: shown_everywhere(slack).count("Did you mean lincoln?") == 2, "two sentences"
+        )
         assert slack.bot_messages == []
 
 

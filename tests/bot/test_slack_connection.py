@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -29,7 +30,7 @@ async def test_an_event_delivered_again_is_acknowledged_and_not_answered_again(
 async def test_a_lost_acknowledgement_leads_to_a_retry_and_one_answer(
     gateway: RunningGateway,
 ) -> None:
-    slack = FakeSlack(MANIFEST, ack_seconds=0.3)
+    slack = FakeSlack(MANIFEST, ack_seconds=0.3, speed=100.0)
     async with slack_bot(gateway.url, slack=slack):
         slack.lose_acks(2)
         delivery = slack.mention("lincoln What of the Union?")
@@ -84,14 +85,52 @@ async def test_a_delivery_amid_a_dropped_connection_is_answered_once(
         assert len(slack.bot_messages) == 3
 
 
-async def test_too_many_websockets_is_answered_with_patience_until_there_is_room(
+async def test_a_bot_that_is_stopped_acknowledges_first_what_it_has_begun(
+    gateway: RunningGateway,
+) -> None:
+    for _ in range(5):
+        async with slack_bot(gateway.url) as slack:
+            delivery = slack.command("/ask", "lincoln")
+            await slack.until(lambda seen=slack.private: seen, "the usage")  # type: ignore[misc]
+        assert delivery.acked
+
+
+async def test_a_connection_that_fails_half_way_is_tried_again_with_a_fresh_url(
     gateway: RunningGateway,
 ) -> None:
     async with slack_bot(gateway.url) as slack:
-        before = slack.connections
-        slack.refuse_sockets(6)
+        before = len(slack.calls_of("apps.connections.open"))
+        slack.break_handshakes(2)
         slack.drop_sockets()
         await slack.until(lambda: slack.open_sockets == 2, "two new connections")
-        assert slack.connections - before <= 12
+        assert len(slack.calls_of("apps.connections.open")) - before >= 4
+
+
+@pytest.mark.parametrize("linger_seconds", [0.0, 0.1])
+async def test_too_many_websockets_is_answered_by_one_more_try_each_until_there_is_room(
+    gateway: RunningGateway, linger_seconds: float
+) -> None:
+    async with slack_bot(gateway.url) as slack:
+        before = slack.connections
+        slack.refuse_sockets(6, linger_seconds=linger_seconds)
+        slack.drop_sockets()
+        await slack.until(lambda: slack.open_sockets == 2, "two new connections")
         slack.mention("lincoln What of the Union?")
         await slack.until(lambda: DISCLOSED in shown_everywhere(slack), "an answer")
+        await asyncio.sleep(0.3)  # a reconnection too many would come about now
+        assert slack.connections - before == 8
+
+
+@pytest.mark.parametrize("linger_seconds", [0.0, 0.1])
+async def test_a_bot_that_is_turned_away_does_not_storm_slack_and_can_be_stopped(
+    gateway: RunningGateway, linger_seconds: float
+) -> None:
+    async with slack_bot(gateway.url, backoff_seconds=60) as slack:
+        before = slack.connections
+        slack.refuse_sockets(1_000, linger_seconds=linger_seconds)
+        slack.drop_sockets()
+        await slack.until(lambda: slack.connections - before >= 2, "a try of each connection")
+        await asyncio.sleep(0.3)  # a storm would make hundreds of tries meanwhile
+        assert slack.connections - before == 2
+    left = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert not [coroutine for coroutine in left if "Socket" in coroutine]

@@ -102,7 +102,7 @@ async def test_mistakes_are_one_sentence_and_exit_code_1(gateway, arguments, wor
 async def test_no_gateway_says_so(tmp_path):
     code, _, err = await personae("ask", "lincoln", "Who?", "--url", "http://127.0.0.1:9")
     assert code == 1
-    assert "Is `personae up` running?" in err
+    assert "Is `personae up` running here?" in err
 
 
 async def test_wrong_admin_key_is_refused(gateway):

@@ -15,7 +15,8 @@ from tests.fakes.discord_objects import Message, snowflake
 from tests.fakes.discord_rules import Refusal
 
 if TYPE_CHECKING:
-    from tests.fakes.discord_platform import FakeDiscord, Interaction
+    from tests.fakes.discord_interaction import Interaction
+    from tests.fakes.discord_platform import FakeDiscord
 
 API = "/api/v10"
 _GLOBAL_LIMIT = (50, 1.0)

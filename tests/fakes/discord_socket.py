@@ -81,7 +81,7 @@ class DiscordSocket:
         self._identified_at: float | None = None
         self.resume_url = ""
         self.refuse_with: int | None = None
-        """A closing code with which the next IDENTIFY is answered."""
+        """A closing code with which the next IDENTIFY or RESUME is answered."""
         self.unreachable = 0
         """So many connections are refused with HTTP 503."""
         self.identifies = 0
@@ -177,6 +177,10 @@ class DiscordSocket:
             self.heartbeats += 1
             await socket.send(11, None)
             return None
+        if op in (2, 6) and self.refuse_with is not None:
+            code, self.refuse_with = self.refuse_with, None
+            self._changed()
+            return code
         if op == 2:
             return await self._identify(socket, data)
         if op == 6:
@@ -192,9 +196,6 @@ class DiscordSocket:
             self._problem("IDENTIFY was sent twice on one connection")
             return 4005
         socket.identified = True
-        if self.refuse_with is not None:
-            code, self.refuse_with = self.refuse_with, None
-            return code
         if data.get("token") != self._token:
             return 4004
         intents = data.get("intents")

@@ -153,15 +153,21 @@ class FakeSlack(Workspace):
 
     def refresh(self, reason: str = "refresh_requested") -> None:
         """Slack renews every connection: says so, and closes it shortly after."""
-        self._do(self._socket_side.refresh(reason))
+        self._do(self._socket_side.refresh(self._socket_side.leave(), reason))
 
     def drop_sockets(self) -> None:
         """Every connection dies without a word."""
-        self._do(self._socket_side.drop())
+        self._do(self._socket_side.drop(self._socket_side.leave()))
 
-    def refuse_sockets(self, times: int) -> None:
-        """The next connections are turned away with `too_many_websockets`."""
+    def refuse_sockets(self, times: int, *, linger_seconds: float = 0.0) -> None:
+        """The next connections are turned away with `too_many_websockets`, and closed at once or
+        a little later."""
         self._socket_side.refuse = times
+        self._socket_side.linger_seconds = linger_seconds
+
+    def break_handshakes(self, times: int) -> None:
+        """The next connections fail half-way; their URLs are spent."""
+        self._socket_side.break_off = times
 
     def lose_acks(self, times: int) -> None:
         self._socket_side.lose = times
@@ -225,7 +231,7 @@ class FakeSlack(Workspace):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._socket_side.drop()
+        await self._socket_side.drop(self._socket_side.leave())
         await runner.cleanup()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:

@@ -28,11 +28,14 @@ class _Socket:
 
 
 class SocketSide:
-    """`refuse` connections are turned away, `lose` acknowledgements get lost on their way."""
+    """`refuse` connections are turned away, `break_off` handshakes fail, `lose` acknowledgements
+    get lost on their way."""
 
     def __init__(self, workspace: Workspace, *, ack_seconds: float) -> None:
         self.connections = 0
         self.refuse = 0
+        self.linger_seconds = 0.0
+        self.break_off = 0
         self.lose = 0
         self._workspace = workspace
         self._ack_seconds = ack_seconds
@@ -121,11 +124,15 @@ class SocketSide:
         expiry = self._workspace.tickets.pop(request.query.get("ticket", ""), 0.0)
         if expiry < time.monotonic():
             return web.Response(status=401, text="ticket used or too old")
+        if self.break_off:
+            self.break_off -= 1
+            return web.Response(status=503)
         response = web.WebSocketResponse()
         await response.prepare(request)
         if self.refuse or len(self._sockets) >= _MOST_SOCKETS:
             self.refuse = max(0, self.refuse - 1)
             await response.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+            await asyncio.sleep(self.linger_seconds)
             await response.close()
             return response
         socket = _Socket(request, response)
@@ -139,25 +146,30 @@ class SocketSide:
         )
         self._sockets.append(socket)
         try:
-            async for message in response:
-                if message.type is WSMsgType.TEXT:
-                    self._acknowledged(message.data)
+            with contextlib.suppress(ConnectionError):
+                async for message in response:
+                    if message.type is WSMsgType.TEXT:
+                        self._acknowledged(message.data)
         finally:
             self._sockets.remove(socket)
         return response
 
-    async def refresh(self, reason: str) -> None:
+    def leave(self) -> list[_Socket]:
+        """From this moment on, no connection there is gets anything more."""
         leaving = list(self._sockets)
         for socket in leaving:
             socket.leaving = True
+        return leaving
+
+    async def refresh(self, leaving: list[_Socket], reason: str) -> None:
+        for socket in leaving:
             with contextlib.suppress(ConnectionError):
                 await socket.response.send_json({"type": "disconnect", "reason": reason})
         await asyncio.sleep(10 / self._workspace.speed)
         for socket in leaving:
             await socket.response.close()
 
-    async def drop(self) -> None:
-        for socket in list(self._sockets):
-            socket.leaving = True
+    async def drop(self, leaving: list[_Socket]) -> None:
+        for socket in leaving:
             if socket.request.transport is not None:
                 socket.request.transport.abort()
