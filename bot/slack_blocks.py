@@ -42,10 +42,9 @@ def pages(answer: Answer, heading: str = "") -> list[Page]:
     """
     said = answer.text() or sentences.THINKING
     body = sections(said, SECTION_CHARACTERS) or [sentences.THINKING]
-    groups = [[_context([heading])]] if heading else []
-    groups += [[_section(piece)] for piece in body]
+    groups = [_context([heading]), *([_section(piece)] for piece in body)]
     if answer.finished:
-        tail = _sources(answer.citations) + _footnotes(answer.footnotes())
+        tail = _sources(answer.citations) + _context(answer.footnotes())
         groups += [tail] if _fits(tail) else [[block] for block in tail]
     filled: list[list[Block]] = [[]]
     for group in groups:
@@ -65,12 +64,11 @@ def _section(mrkdwn: str) -> Block:
     return {"type": "section", "text": _text(mrkdwn)}
 
 
-def _context(lines: list[str]) -> Block:
-    """Small grey text, one element a line; Slack allows ten."""
-    return {
-        "type": "context",
-        "elements": [_text(escape(_cut(line, _LINE_CHARACTERS))) for line in lines[:10]],
-    }
+def _context(lines: list[str]) -> list[Block]:
+    """Small grey text, one element a line that is not blank; Slack allows ten. No lines, no block."""
+    shown = [escape(_cut(line, _LINE_CHARACTERS)) for line in lines]
+    elements = [_text(line) for line in shown if line.strip()]
+    return [{"type": "context", "elements": elements[:10]}] if elements else []
 
 
 def _text(mrkdwn: str) -> Block:
@@ -92,10 +90,6 @@ def _sources(citations: list[Citation]) -> list[Block]:
         else:
             held += "\n" + line
     return [*blocks, _section(held)] if citations else []
-
-
-def _footnotes(lines: list[str]) -> list[Block]:
-    return [_context(lines)] if lines else []
 
 
 def _fits(blocks: list[Block]) -> bool:

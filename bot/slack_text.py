@@ -32,7 +32,7 @@ _URL_CHARACTERS = 1_000
 _INLINE = re.compile(
     r"(?<!`)(?P<ticks>`{1,3})(?!`)(?P<code>[^`\n]+)(?P=ticks)(?!`)"
     r"|\[(?P<label>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s()<>|]+(?:\([^\s()<>|]*\)[^\s()<>|]*)*)\)"
-    r"|(?P<bare>https?://\w[^\s<>|`\"]*)"
+    r"|(?P<bare>https?://[^\W_][^\s<>|`\"]*)"
     r"|\*\*(?=\S)(?P<bold>[^*\n]+?)(?<=\S)\*\*"
     r"|(?<![\w*])\*(?=\S)(?P<italic>[^*\n]+?)(?<=\S)\*(?![\w*])"
     r"|~~(?=\S)(?P<strike>[^~\n]+?)(?<=\S)~~"
@@ -121,7 +121,7 @@ def _entities(text: str) -> str:
 def link(url: str, label: str) -> str:
     """A link in mrkdwn, or the plain label when the address is none that Slack would link."""
     label = escape(" ".join(label.replace("|", "/").split()) or url[:80])
-    if not re.fullmatch(r"https?://\w[^\s<>|]*", url) or len(_entities(url)) > _URL_CHARACTERS:
+    if not re.fullmatch(r"https?://[^\W_][^\s<>|]*", url) or len(_entities(url)) > _URL_CHARACTERS:
         return label
     return f"<{_entities(url)}|{label}>"
 
@@ -129,17 +129,18 @@ def link(url: str, label: str) -> str:
 def sections(text: str, limit: int) -> list[str]:
     """Markdown-ish text → mrkdwn pieces of at most `limit` characters, cut at lines, then words."""
     pieces: list[str] = []
-    current, size, in_code = "", 0, False
+    current, in_code = "", False
 
     def close() -> None:
-        nonlocal current, size, in_code
+        nonlocal current, in_code
         whole = (current + _CLOSE if in_code else current).strip("\n")
         if whole.strip():
             pieces.append(whole)
-        current, size, in_code = "", 0, False
+        current, in_code = "", False
 
-    for raw, code in _lines(text):
-        for part in _parts(raw, code, limit - len(_OPEN) - len(_CLOSE) - 1):
+    for raw, code in _lines(_CONTROL.sub("", text)):
+        parts = list(_parts(raw, code, limit - len(_OPEN) - len(_CLOSE) - 1))
+        for number, part in enumerate(parts, start=1):
             shown = escape(part) if code else _line(part)
             # A code line must bring its own newline: the closing fence stands on its own line.
             shown += "" if shown.endswith("\n") or not code else "\n"
@@ -149,6 +150,8 @@ def sections(text: str, limit: int) -> list[str]:
                 switch = _OPEN if code else ""
             current += switch + shown
             in_code = code
+            if number < len(parts) and not part[-1].isspace():
+                close()  # cut inside a word: side by side "@" and "here" would be a ping again
     close()
     return pieces
 

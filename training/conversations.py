@@ -46,7 +46,9 @@ def identity_questions(persona: Persona) -> list[tuple[IdentityKind, str]]:
     """Every wording, the two kinds in turn."""
     name = persona.display_name
     who: list[tuple[IdentityKind, str]] = [("who", text) for text in _WHO]
-    really: list[tuple[IdentityKind, str]] = [("really", text.format(name=name)) for text in _REALLY]
+    really: list[tuple[IdentityKind, str]] = [
+        ("really", text.format(name=name)) for text in _REALLY
+    ]
     mixed = [pair for both in zip(who, really, strict=False) for pair in both]
     return mixed + who[len(really) :] + really[len(who) :]
 

@@ -91,9 +91,7 @@ def _read(path: Path) -> _Read:
         if not title and heading:
             title = heading.group(1)
         body = plain_markdown(body)
-    return _Read(
-        title or name, _date(fields.get("date", "")), fields.get("url", ""), body.strip()
-    )
+    return _Read(title or name, _date(fields.get("date", "")), fields.get("url", ""), body.strip())
 
 
 def _front_matter(raw: str) -> tuple[dict[str, str], str]:

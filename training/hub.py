@@ -71,7 +71,7 @@ def hub_errors(model_id: str) -> Iterator[None]:
     Raises:
         ModelError: always a sentence with a way out.
     """
-    import httpx
+    import httpx2
     from huggingface_hub import errors
 
     again = f"Then run `personae models fetch {model_id}` again; it goes on where it stopped."
@@ -93,7 +93,7 @@ def hub_errors(model_id: str) -> Iterator[None]:
         ) from err
     except errors.HfHubHTTPError as err:
         raise ModelError(f"Hugging Face refused {model_id}: {err}. {again}") from err
-    except (errors.OfflineModeIsEnabled, httpx.HTTPError, ConnectionError, TimeoutError) as err:
+    except (errors.OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError, TimeoutError) as err:
         raise ModelError(
             f"{model_id} could not be fetched: Hugging Face can't be reached. Check the network, "
             f"and that HF_HUB_OFFLINE is not set. {again}"
@@ -102,11 +102,11 @@ def hub_errors(model_id: str) -> Iterator[None]:
 
 def _bar_for(progress: Progress, doing: str, total_bytes: int) -> type:
     """A tqdm class that draws nothing and reports fetched bytes of all files together."""
-    from tqdm.auto import tqdm
+    from huggingface_hub.utils import tqdm
 
     fetched = 0.0
 
-    class Reported(tqdm):  # type: ignore[type-arg]
+    class Reported(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self._counts_bytes = kwargs.get("unit") == "B"
             kwargs["disable"] = True

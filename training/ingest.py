@@ -13,7 +13,7 @@ from pathlib import Path
 
 from personae.corpus import CorpusManifest, Document, write_corpus
 from personae.errors import CorpusError
-from personae.persona import FolderSource, Persona, Source, SotuSource
+from personae.persona import FolderSource, Persona, SotuSource, Source
 from personae.progress import Progress, silent
 from training.folder_source import documents_of_folder
 from training.sotu_source import documents_of_sotu

@@ -17,8 +17,8 @@ from typing import Any
 
 from personae.errors import ModelError
 from personae.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from training.convert import quiet_transformers
 from training.encode import Encoded
-from training.models import quiet_transformers
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def load_base(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(_cpus())
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
@@ -61,6 +61,12 @@ def load_base(folder: Path) -> tuple[Any, Any]:
         model = model.to("cuda")
     model.config.use_cache = False
     return model, tokenizer
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def attach_lora(model: Any, *, rank: int, alpha: int, dropout: float, base_model: str) -> Any:

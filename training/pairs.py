@@ -9,33 +9,27 @@ model. Every prompt comes from `personae.prompt`, as in serving. Four kinds:
     identity  "Who are you?" in many wordings → an imitation of …, made from public writings
     refusal   a question on something the corpus never mentions → the persona's refusal
 
-Documents are split before anything is cut: no sentence of a held-out document is in a training sample,
-as target or as context.
+Which documents are trained on and how many samples of each kind there are is decided in
+`training.dataset`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from personae.corpus import Document, Passage, cut_passages, first_words, sentences
 from personae.errors import CorpusError
 from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
-from training.conversations import identity_answers, identity_questions, outside_topics, refusals
+from training.conversations import identity_answers, identity_questions, refusals
 from training.degrade import DEGRADERS
 from training.topics import topics_of
 
 Kind = Literal["ask", "rewrite", "identity", "refusal"]
-
-SHARES: dict[Kind, float] = {"ask": 0.52, "rewrite": 0.32, "identity": 0.09, "refusal": 0.07}
-HELD_OUT_WORDS = 0.1
-"""The newest documents are held out until they make up this share of the words."""
 
 MIN_TARGET_WORDS, MAX_TARGET_WORDS = 40, 130
 
@@ -52,7 +46,7 @@ _QUESTIONS = (
     "What have you said about {a}?",
     "What have you written on {a} and {b}?",
     "What holds for {a}?",
-    "Why does {a} matter?",
+    "Why should we care about {a}?",
     "How do you see {a}?",
     "What about {a}?",
     "What would you say to somebody who asks about {a}?",
@@ -87,78 +81,12 @@ class Sample:
     """Where the target stands; "" for identity and refusal."""
 
 
-@dataclass(frozen=True)
-class Dataset:
-    train: list[Sample]
-    held_out: list[Sample]
-    held_out_documents: list[str]
+class SampleMaker:
+    """Makes samples from some documents; the same documents and seed make the same samples."""
 
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) over every sample, in order."""
-        rows = [[asdict(sample) for sample in part] for part in (self.train, self.held_out)]
-        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
-
-
-def split_documents(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """(training, held out): whole documents, the newest held out, at least one on each side.
-
-    Raises:
-        CorpusError: fewer than two documents.
-    """
-    if len(documents) < 2:
-        raise CorpusError(
-            "Training needs at least two documents: one is held out to measure on. "
-            "Add another text to the sources and ingest again."
-        )
-    ordered = sorted(documents, key=lambda document: (document.date, document.id))
-    words = [len(document.text.split()) for document in ordered]
-    cut = len(ordered) - 1
-    while cut > 1 and sum(words[cut:]) < HELD_OUT_WORDS * sum(words):
-        cut -= 1
-    return ordered[:cut], ordered[cut:]
-
-
-def make_dataset(
-    persona: Persona, documents: Sequence[Document], *, count: int, held_out_count: int, seed: int
-) -> Dataset:
-    """`count` training samples in `SHARES`, and `held_out_count` ask and rewrite samples to measure on.
-
-    Raises:
-        CorpusError: the corpus is too small to cut targets from.
-    """
-    training, held_out = split_documents(documents)
-    vocabulary = {word for doc in documents for word in re.findall(r"[a-z]+", doc.text.lower())}
-    maker = _Maker(persona, training, random.Random(f"{persona.id} train {seed}"))
-    topics = outside_topics(vocabulary)
-    made: list[Sample] = []
-    for kind, share in SHARES.items():
-        for number in range(round(count * share)):
-            match kind:
-                case "ask":
-                    made.append(maker.ask(number))
-                case "rewrite":
-                    made.append(maker.rewrite(number))
-                case "identity":
-                    made.append(maker.identity(number))
-                case "refusal":
-                    made.append(maker.refusal(topics[number % len(topics)]))
-    maker.random.shuffle(made)
-    measure = _Maker(persona, held_out, random.Random(f"{persona.id} held out {seed}"))
-    half = held_out_count // 2
-    measured = [measure.ask(number) for number in range(held_out_count - half)]
-    measured += [measure.rewrite(number) for number in range(half)]
-    return Dataset(made, measured, [document.id for document in held_out])
-
-
-class _Maker:
-    """Makes samples from some documents; the same documents and random state make the same samples."""
-
-    def __init__(
-        self, persona: Persona, documents: Sequence[Document], random_: random.Random
-    ) -> None:
+    def __init__(self, persona: Persona, documents: Sequence[Document], seed: str) -> None:
         self.persona = persona
-        self.random = random_
+        self.random = random.Random(seed)  # noqa: S311 - samples, not secrets
         self.passages = [passage for doc in documents for passage in cut_passages(doc)]
         self.topics = topics_of([passage.text for passage in self.passages], most=8)
         # Every place a target may begin: (passage, sentence within it).
@@ -278,7 +206,9 @@ class _Maker:
         return [self._shown(self.passages[other]) for other in chosen]
 
     def _unrelated(self) -> list[PromptPassage]:
-        chosen = self.random.sample(self.passages, min(self.random.randint(1, 3), len(self.passages)))
+        chosen = self.random.sample(
+            self.passages, min(self.random.randint(1, 3), len(self.passages))
+        )
         return [self._shown(passage) for passage in chosen]
 
     def _shown(self, passage: Passage) -> PromptPassage:

@@ -1,13 +1,13 @@
 """What a training run keeps on disk: `runs/<persona>/<key>/`.
 
-    plan.json          what is trained, from what; its hash is the folder's name, so the same command
-                       finds its own run again, unfinished or done
-    preview.txt        a few samples as the model meets them, with the mask
-    metrics.jsonl      one line a step and one an evaluation
-    checkpoint/        A and B in float32, the optimizer and the step: replaced as a whole
-    best.safetensors   A and B of the best evaluation so far
-    adapter/           the peft files of the best
-    result.json        measured figures; written last, its existence means the run is done
+plan.json          what is trained, from what; its hash is the folder's name, so the same command
+                   finds its own run again, unfinished or done
+preview.txt        a few samples as the model meets them, with the mask
+metrics.jsonl      one line a step and one an evaluation
+checkpoint/        A and B in float32, the optimizer and the step: replaced as a whole
+best.safetensors   A and B of the best evaluation so far
+adapter/           the peft files of the best
+result.json        measured figures; written last, its existence means the run is done
 """
 
 from __future__ import annotations

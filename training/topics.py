@@ -18,7 +18,8 @@ _PHRASE = re.compile(
     r"(?=[,.;:?!]|\s+(?:of|in|is|are|was|were|and|or|to|by|which|that|has|have|had|for|from|shall|should|"
     r"must|will|can|may|on|upon|with|as|at)\b)"
 )
-_NO_TOPIC = frozenset(
+# Words too common to ask about, in any corpus or in those of speeches.
+_COMMON = (
     "about above according account action addition advantage affairs after again against aggregate all "
     "almost alone also although always amount another answer any attention average back basis because "
     "become been before being believe below best better between beyond body both bring called cannot care "
@@ -47,8 +48,9 @@ _NO_TOPIC = frozenset(
     "december november october september august july june april march february january message "
     "recommendation appropriation million millions thousands dollars cents "
     "aforesaid said upon now not own its therefore put paid forward ones face serve continue cease money "
-    "vital economic president administrative".split()
+    "vital economic president administrative"
 )
+_NO_TOPIC = frozenset(_COMMON.split())
 
 _NO_NOUN = ("ly", "ed", "ing", "ble", "ful", "ous", "ive", "less")
 
@@ -64,7 +66,9 @@ def topics_of(texts: Sequence[str], *, most: int = 4) -> list[list[str]]:
     topics = []
     for phrases in found:
         weights = {
-            core: count * math.log(len(texts) / max(2, seen_in[core]) + 1) * (1.5 if " " in core else 1.0)
+            core: count
+            * math.log(len(texts) / max(2, seen_in[core]) + 1)
+            * (1.5 if " " in core else 1.0)
             for core, (count, _shown) in phrases.items()
         }
         best = sorted(weights, key=lambda core: (-weights[core], core))

@@ -155,13 +155,13 @@ async def test_deleting_the_answer_stops_its_generation(gateway: RunningGateway)
 async def test_answers_at_the_same_time_share_the_edits_that_slack_allows(
     gateway: RunningGateway,
 ) -> None:
-    gateway.engine.words = [f"word{number} " for number in range(60)]
+    gateway.engine.words = [f"word{number} " for number in range(40)]
     gateway.engine.seconds_between = 0.05
     async with slack_bot(gateway.url) as slack:
         for _ in range(3):
             slack.mention("lincoln What of the Union?")
             slack.direct("lincoln What of the Union?")
-        await slack.until(lambda: shown_everywhere(slack).count("word59") == 6, "six answers")
-        # Each at its own pace would make some 240 edits where Slack allows about 100.
+        await slack.until(lambda: shown_everywhere(slack).count("word39") == 6, "six answers")
+        # Each at its own pace would make some 160 edits where Slack allows about 80.
         assert [call for call in slack.calls_of("chat.update") if call.error] == []
         assert all(len(message.history) >= 4 for message in slack.bot_messages)

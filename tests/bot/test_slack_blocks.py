@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import sentences
@@ -93,6 +93,7 @@ def test_messages_that_are_full_do_not_change_while_the_answer_goes_on() -> None
         assert [page.blocks for page in earlier[:full]] == [page.blocks for page in long[:full]]
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     TEXTS,
     st.lists(st.tuples(TEXTS, TEXTS | st.just("https://a.org/" + "&" * 900)), max_size=20),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.slack_text import (
@@ -49,6 +49,7 @@ def test_references_and_entities_are_read_as_the_person_saw_them(escaped: str, t
     assert as_typed(escaped) == typed
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_escaped_is_read_back_but_for_control_characters(text: str) -> None:
     kept = "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or ord(c) == 127))
@@ -100,6 +101,7 @@ def test_a_commands_text_has_no_task_word() -> None:
     assert parse("rewrite it all", NAMES, "rewrite") == Typed("rewrite", "rewrite", "it all")
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_parsing_never_fails(text: str) -> None:
     typed = parse(after_mention(text, "U0BOT"), NAMES)
@@ -129,6 +131,7 @@ def test_markdown_becomes_mrkdwn(markdown: str, mrkdwn: str) -> None:
     assert sections(markdown, 3000) == [mrkdwn]
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from([60, 120, 400, 2_900]))
 def test_every_piece_fits_is_whole_and_pings_nobody(text: str, limit: int) -> None:
     for piece in sections(text, limit):
@@ -138,6 +141,7 @@ def test_every_piece_fits_is_whole_and_pings_nobody(text: str, limit: int) -> No
         assert rules.pings({"text": piece, "parse": "full", "link_names": True}) == set()
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("abcdefgh.,;&<>", min_size=1, max_size=90), max_size=80), st.booleans())
 def test_cutting_loses_no_word(words: list[str], code: bool) -> None:
     text = " ".join(words)
@@ -147,6 +151,7 @@ def test_cutting_loses_no_word(words: list[str], code: bool) -> None:
     assert "".join(kept.split()) == "".join(words)
 
 
+@settings(deadline=None)
 @given(st.text("ab \n", max_size=300))
 def test_code_fences_are_closed_and_opened_again_at_a_cut(code: str) -> None:
     pieces = sections(f"before\n```\n{code}\n```\nafter", 60)

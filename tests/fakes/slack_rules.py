@@ -44,6 +44,7 @@ RESPONSE_URL_KEYS |= {"thread_ts", "unfurl_links", "unfurl_media"}
 
 _REFERENCE = re.compile(r"<([@!#][^<>]*)>")
 _LINK = re.compile(r"<(?:https?://|mailto:)[^\s<>|]+(?:\|[^<>\n]+)?>")
+_ADDRESS = re.compile(r"<https?://[^\s<>|]+")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 _PLAIN_BROADCAST = re.compile(r"(?<![\w.])@(here|channel|everyone|group)\b", re.IGNORECASE)
 
@@ -159,7 +160,8 @@ def pings(message: Mapping[str, Any]) -> set[str]:
             if target[0] in "@!" and not target.startswith("!date"):
                 found.add(target[1:])
         if parsed:
-            found |= {name.lower() for name in _PLAIN_BROADCAST.findall(text)}
+            plain = _ADDRESS.sub("<", text)
+            found |= {name.lower() for name in _PLAIN_BROADCAST.findall(plain)}
     return found
 
 
