@@ -20,9 +20,17 @@ WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 def fetch_from_hub(
-    model_id: str, partial: Path, *, progress: Progress, token: str | None = None
+    model_id: str,
+    partial: Path,
+    *,
+    progress: Progress,
+    token: str | None = None,
+    endpoint: str | None = None,
 ) -> str:
     """Fetch the files into `partial`; those that are there already are not fetched again.
+
+    Args:
+        endpoint: a mirror's address; None is Hugging Face itself, or HF_ENDPOINT.
 
     Returns:
         The licence as the model card names it, or where to read it.
@@ -36,7 +44,7 @@ def fetch_from_hub(
     from huggingface_hub import HfApi, snapshot_download
 
     with hub_errors(model_id), disk_errors(partial, f"fetching {model_id}"):
-        info = HfApi(token=token).model_info(model_id, files_metadata=True, timeout=30)
+        info = HfApi(endpoint, token=token).model_info(model_id, files_metadata=True, timeout=30)
         sizes = {
             file.rfilename: file.size or 0
             for file in info.siblings or ()
@@ -56,6 +64,7 @@ def fetch_from_hub(
             local_dir=partial,
             allow_patterns=list(WANTED),
             token=token,
+            endpoint=endpoint,
             tqdm_class=_bar_for(progress, f"fetching {model_id}", sum(sizes.values())),
         )
     shutil.rmtree(partial / ".cache", ignore_errors=True)

@@ -170,8 +170,8 @@ async def _show_demo(config: Config, cast: Cast, url: str) -> None:
 
 _BOTS = (
     # (name, module, the variables it needs, its guide)
-    ("Discord", "bot.discord_frontend", ("DISCORD_TOKEN",), "docs/discord.md"),
-    ("Slack", "bot.slack_frontend", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"), "docs/slack.md"),
+    ("Discord", "bot.on_discord", ("DISCORD_TOKEN",), "docs/discord.md"),
+    ("Slack", "bot.on_slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"), "docs/slack.md"),
 )
 
 

@@ -67,7 +67,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
 
 
 def test_a_package_without_its_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="has no weights.gguf"):
+    with pytest.raises(ModelError, match=r"has no weights\.gguf"):
         fetch_packaged(packaged(module="json", path="weights.gguf"), tmp_path)
 
 
@@ -76,20 +76,6 @@ def test_an_unknown_name_is_answered_with_those_there_are(tmp_path, model_id):
     with pytest.raises(ModelError, match="minilm, smollm2-135m") as error:
         fetch_model(model_id, tmp_path)
     assert "Qwen/Qwen2.5-7B-Instruct" in str(error.value)
-
-
-def test_without_a_network_the_hub_is_a_sentence_not_a_traceback():
-    """Port 9 (discard) of loopback answers nobody."""
-    from huggingface_hub import HfApi
-
-    from training.hub import hub_errors
-
-    api = HfApi(endpoint="http://127.0.0.1:9")
-    with (
-        pytest.raises(ModelError, match=r"can't be reached.*models fetch owner/name"),
-        hub_errors("owner/name"),
-    ):
-        api.model_info("owner/name", timeout=2)
 
 
 @pytest.mark.slow

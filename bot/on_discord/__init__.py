@@ -1,0 +1,1 @@
+"""Discord: slash commands, answers streamed by edits. Run as: python -m bot.on_discord"""

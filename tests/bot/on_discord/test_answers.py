@@ -1,0 +1,283 @@
+"""`/ask` and `/rewrite` from the person's side: fake Discord, real bot, real gateway, fake engine."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bot import sentences
+from personae.wire import Delta, Meta, encode_event
+from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot, scripted_gateway
+from tests.conftest import RunningGateway
+from tests.fakes.discord_platform import FakeDiscord
+
+LINCOLN = "An imitation of Abraham Lincoln"
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord(edit_limit=PATIENT_EDITS) as platform:
+        yield platform
+
+
+@pytest.fixture
+async def bot(
+    platform: FakeDiscord, gateway: RunningGateway, tmp_path: Path
+) -> AsyncIterator[None]:
+    settings = bot_settings(platform, gateway.url, tmp_path, admin_key=gateway.admin_key)
+    async with running_bot(settings, platform):
+        yield
+
+
+async def test_an_answer_grows_and_ends_with_sources_and_disclosure(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(20)]
+    gateway.engine.seconds_between = 0.03
+    ask = await platform.slash("ask", persona="lincoln", question="How is the Union kept whole?")
+    text = await ask.shows(LINCOLN)
+    lines = text.splitlines()
+    assert lines[:2] == ["-# Alice asked lincoln: How is the Union kept whole?", ""]
+    assert lines[2].startswith("[lincoln@v1] word0 word1") and "word19" in lines[2]
+    assert "-# 1. [Message on the Union](<https://example.org/1862>), 1862-12-01" in text
+    assert lines[-1].startswith("-# — An imitation of Abraham Lincoln")
+    assert len(ask.messages) == 1 and not ask.private
+    assert ask.edits >= 4, "the answer should be seen growing"
+    growing = ask.messages[0].history[:-1]
+    assert all(len(less) <= len(more) for less, more in itertools.pairwise(growing))
+    assert ask.calls[0] == "callback 5"
+    assert platform.throttled == [] and platform.previews == []
+
+
+async def test_the_default_edit_limit_of_discord_is_never_overrun(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(30)]
+    gateway.engine.seconds_between = 0.03
+    async with FakeDiscord() as platform:
+        async with running_bot(bot_settings(platform, gateway.url, tmp_path), platform):
+            ask = await platform.slash("ask", persona="lincoln", question="Why?")
+            assert "word29" in await ask.shows(LINCOLN)
+        assert platform.throttled == []
+
+
+async def test_a_rewrite_is_streamed_too(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = ["The great firms must obey the law, as every man must."]
+    rewrite = await platform.slash(
+        "rewrite", persona="roosevelt", text="Big firms must follow the rules like everyone else."
+    )
+    assert "[roosevelt@v1] The great firms" in await rewrite.shows("An imitation of Theodore")
+
+
+async def test_a_direct_message_is_answered(bot: None, platform: FakeDiscord) -> None:
+    ask = await platform.slash("ask", dm=True, persona="lincoln", question="Why?")
+    await ask.shows("must think anew", LINCOLN)
+
+
+async def test_typing_a_persona_suggests_names(bot: None, platform: FakeDiscord) -> None:
+    everybody = await (await platform.autocomplete("ask", "persona", "")).choices_shown()
+    assert {choice["value"] for choice in everybody} == {"lincoln", "roosevelt", "pg", "wbw"}
+    for command in ("ask", "rewrite", "personae reload", "personae rollback"):
+        typing = await platform.autocomplete(command, "persona", "abr")
+        assert await typing.choices_shown() == [
+            {"name": "Abraham Lincoln (lincoln)", "value": "lincoln"}
+        ]
+    nobody = await platform.autocomplete("ask", "persona", "xyzzy")
+    assert await nobody.choices_shown() == []
+
+
+async def test_an_unknown_persona_is_refused_privately_with_the_nearest_names(
+    bot: None, platform: FakeDiscord
+) -> None:
+    ask = await platform.slash("ask", persona="linkoln", question="Why?")
+    assert 'There is no persona "linkoln". Did you mean lincoln?' in await ask.shows("linkoln")
+    assert ask.private and not any(message.loading for message in ask.messages)
+
+
+async def test_empty_and_long_text_get_the_gateways_own_sentence(
+    bot: None, platform: FakeDiscord
+) -> None:
+    empty = await platform.slash("ask", persona="lincoln", question="   ")
+    long = await platform.slash("ask", persona="lincoln", question="why " * 1500)
+    assert "empty" in (await empty.shows(" ")).lower()
+    assert "2000" in (await long.shows(" ")).replace(",", "")
+    assert empty.private and long.private
+
+
+async def test_a_gateway_that_is_down_is_told(platform: FakeDiscord, tmp_path: Path) -> None:
+    async with running_bot(bot_settings(platform, "http://127.0.0.1:9", tmp_path), platform):
+        ask = await platform.slash("ask", persona="lincoln", question="Why?")
+        await ask.shows("can't be reached")
+        assert ask.private
+        typing = await platform.autocomplete("ask", "persona", "lin")
+        assert await typing.choices_shown() == []
+
+
+async def test_an_engine_that_dies_ends_the_answer_truthfully(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = ["We ", "must ", "think "]
+    gateway.engine.die_after = 3
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    text = await ask.shows("[lincoln@v1] We must", LINCOLN)
+    assert "Try again" in text or "again" in text
+    assert not ask.private
+
+
+async def test_a_gateway_that_dies_ends_the_answer_truthfully(
+    platform: FakeDiscord, tmp_path: Path
+) -> None:
+    meta = Meta(
+        request_id="1",
+        persona="lincoln",
+        display_name="Abraham Lincoln",
+        disclosure="An imitation of Abraham Lincoln, not the person",
+        adapter_version="v1",
+        base_model="smollm2-135m",
+    )
+
+    async def dies(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(encode_event(meta) + encode_event(Delta(text="We must")))
+        await asyncio.sleep(0.1)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with (
+        scripted_gateway(dies) as url,
+        running_bot(bot_settings(platform, url, tmp_path), platform),
+    ):
+        ask = await platform.slash("ask", persona="lincoln", question="Why?")
+        text = await ask.shows("We must", "The answer broke off", LINCOLN)
+        assert "connection to the model was lost" in text
+
+
+async def test_a_server_that_is_no_gateway_is_not_believed(
+    platform: FakeDiscord, tmp_path: Path
+) -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=404, text="<h1>Not found</h1>", content_type="text/html")
+
+    async with (
+        scripted_gateway(page) as url,
+        running_bot(bot_settings(platform, url, tmp_path), platform),
+    ):
+        ask = await platform.slash("ask", persona="lincoln", question="Why?")
+        await ask.shows("The gateway answered with HTTP status 404.")
+        assert ask.private
+
+
+async def test_the_models_words_ping_nobody(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = ["@everyone @here <@4000000000000000042> <@&2000000000000000001> come!"]
+    ask = await platform.slash("ask", persona="lincoln", question="Is @everyone with <@4242>?")
+    text = await ask.shows("come!", LINCOLN)
+    assert ask.pings == set()
+    assert "@everyone" not in text and "<@4" not in text, "repeated by others, it would ping"
+
+
+async def test_a_long_answer_becomes_several_whole_messages(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    link = "https://example.org/" + "a" * 60
+    prose = [f"Sentence {number} tells of {link} and ends. " for number in range(40)]
+    code = ["\n```python\n", *[f"line_{number} = {number}\n" for number in range(150)], "```\n"]
+    gateway.engine.words = [*prose, *code, "That is all."]
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    text = await ask.shows("That is all.", LINCOLN)
+    assert len(ask.messages) >= 4
+    assert all(message.content.count("```") % 2 == 0 for message in ask.messages)
+    assert text.count(f"<{link}>") == 40
+    assert [f"line_{number} = {number}" in text for number in range(150)] == [True] * 150
+    assert platform.previews == []
+
+
+async def test_an_expired_token_moves_the_answer_into_the_channel(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(30)]
+    gateway.engine.seconds_between = 0.1
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows("word2")
+    await ask.expire()
+    gateway.engine.seconds_between = 0
+    assert "word29" in await ask.shows("word29", LINCOLN)
+    assert len(ask.messages) == 1, "the message that was there goes on, as the bot's own"
+
+
+async def test_a_late_acknowledgement_is_answered_in_the_channel(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    async with FakeDiscord(ack_seconds=0.0) as platform:
+        async with running_bot(bot_settings(platform, gateway.url, tmp_path), platform):
+            await platform.slash("ask", persona="lincoln", question="Why?")
+            await platform.until(
+                lambda: any(LINCOLN in m.content for m in platform.messages.values()), "an answer"
+            )
+        platform.forgive("unanswered")
+
+
+async def test_a_channel_that_is_closed_to_the_bot_ends_the_work(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(100)]
+    gateway.engine.seconds_between = 0.05
+    async with FakeDiscord(ack_seconds=0.0, may_post=False) as platform:
+        async with running_bot(bot_settings(platform, gateway.url, tmp_path), platform):
+            await platform.slash("ask", persona="lincoln", question="Why?")
+            while gateway.engine.aborted == 0:
+                await asyncio.sleep(0.01)
+        platform.forgive("unanswered")
+
+
+async def test_deleting_the_answer_stops_the_model(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(100)]
+    gateway.engine.seconds_between = 0.05
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows("word2")
+    await ask.delete()
+    while gateway.engine.aborted == 0:
+        await asyncio.sleep(0.01)
+    assert ask.text == ""
+
+
+async def test_a_broken_line_to_discord_costs_nothing(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    platform.fail_next += [("POST /interactions", 0), ("PATCH /webhooks", 0), ("PATCH", 503)]
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows("must think anew", LINCOLN)
+
+
+async def test_a_reply_that_discord_refuses_for_good_is_reported(
+    bot: None, platform: FakeDiscord
+) -> None:
+    platform.fail_next += [("PATCH /webhooks", 400)] * 10
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows(sentences.UNEXPECTED)
+    assert ask.private
+
+
+async def test_many_people_at_once_each_get_their_answer(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.seconds_between = 0.02
+    asked = [
+        await platform.slash("ask", persona=persona, question="Why?")
+        for persona in ("lincoln", "roosevelt", "pg") * 3
+    ]
+    for ask, persona in zip(asked, ("lincoln", "roosevelt", "pg") * 3, strict=True):
+        text = await ask.shows("An imitation of")
+        assert f"[{persona}@v1]" in text or (persona == "pg" and "[smollm2-135m]" in text)

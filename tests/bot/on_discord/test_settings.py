@@ -1,0 +1,79 @@
+"""The environment becomes settings, or one line that says all that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import discord
+import pytest
+
+from bot.on_discord import settings as discord_settings
+from bot.on_discord.frontend import SYNCED_FILE
+from bot.on_discord.settings import settings_from
+from personae.errors import ConfigError
+from tests.conftest import REPOSITORY
+
+GUIDE = (REPOSITORY / "docs" / "discord.md").read_text()
+
+
+def test_a_token_is_enough() -> None:
+    settings = settings_from({"DISCORD_TOKEN": " abc.def-_1 ", "PERSONAE_ADMIN_KEY": ""})
+    assert settings.token.get_secret_value() == "abc.def-_1"
+    assert settings.gateway_url == "http://127.0.0.1:8420"
+    assert settings.home == Path("var")
+    assert settings.admin_key is None and settings.api_key is None
+    assert "abc" not in repr(settings)
+
+
+def test_every_setting_is_taken() -> None:
+    settings = settings_from(
+        {
+            "DISCORD_TOKEN": "abc",
+            "PERSONAE_GATEWAY_URL": "https://gateway.example",
+            "PERSONAE_API_KEY": "one",
+            "PERSONAE_ADMIN_KEY": "two",
+            "PERSONAE_HOME": "/srv/personae",
+            "DISCORD_API_BASE": "http://127.0.0.1:1/api/v10",
+            "DISCORD_GATEWAY_URL": "ws://127.0.0.1:1/",
+        }
+    )
+    assert settings.api_key is not None and settings.api_key.get_secret_value() == "one"
+    assert settings.admin_key is not None and settings.admin_key.get_secret_value() == "two"
+    assert settings.home == Path("/srv/personae")
+    assert settings.discord_api_base == "http://127.0.0.1:1/api/v10"
+    assert settings.discord_gateway_url == "ws://127.0.0.1:1/"
+
+
+@pytest.mark.parametrize("token", ["Bot abc.def", '"abc.def"', "abc def", "ab€"])
+def test_a_token_with_something_around_it_is_recognised_and_not_shown(token: str) -> None:
+    with pytest.raises(ConfigError, match="characters that no token has") as caught:
+        settings_from({"DISCORD_TOKEN": token})
+    assert token not in str(caught.value)
+
+
+def test_all_problems_come_in_one_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings_from({"PERSONAE_GATEWAY_URL": "localhost", "DISCORD_GATEWAY_URL": "http://x"})
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for part in (
+        "DISCORD_TOKEN is missing",
+        "PERSONAE_GATEWAY_URL is no",
+        "DISCORD_GATEWAY_URL is no",
+    ):
+        assert part in sentence
+
+
+def test_the_guide_names_every_setting() -> None:
+    names = set(re.findall(r"\b(?:DISCORD|PERSONAE)_[A-Z_]+", discord_settings.__doc__ or ""))
+    assert len(names) == 7
+    assert {name for name in names if f"`{name}`" not in GUIDE} == set()
+    assert SYNCED_FILE in GUIDE
+
+
+def test_the_guides_invitation_asks_for_what_it_says() -> None:
+    found = re.search(r"scope=bot\+applications\.commands&permissions=(\d+)", GUIDE)
+    assert found is not None
+    said = discord.Permissions(view_channel=True, send_messages=True, send_messages_in_threads=True)
+    assert int(found[1]) == said.value
