@@ -225,7 +225,7 @@ def train_run(context: Context, persona: str, steps: int | None, publish: bool) 
     from training.publish import publish as publish_run
     from training.train import TrainSettings, train_adapter
 
-    from personae.cli.prepare import ensure_corpus, ensure_model
+    from personae.cli.prepare import ensure_corpus, ensure_model, import_shipped_adapters
 
     config = context.config()
     cast = load_cast(config.cast)
@@ -246,6 +246,8 @@ def train_run(context: Context, persona: str, steps: int | None, publish: bool) 
         )
     click.echo(f"Trained: {run}")
     if publish:
+        # First, so that the new one gets a number above them.
+        import_shipped_adapters(config, cast, member)
         added = publish_run(run, member, registry=Registry(config.adapters))
         click.echo(
             f"Published {persona} {added.name}. "

@@ -19,6 +19,8 @@ log = logging.getLogger("vllm.personae_cpu_lora")
 TESTED_VERSIONS = ("0.32.0",)
 """Releases of vLLM whose internals this plugin was tested against; on others it does nothing."""
 
+_MARK = "_personae_cpu_lora"
+
 
 def installed_vllm_version() -> str | None:
     """Release number of the installed vLLM, whatever its build ("0.32.0+cpu" → "0.32.0")."""
@@ -36,7 +38,7 @@ def is_active_for_installed_vllm() -> bool:
 
 
 def register() -> None:
-    """Entry point. May be called several times and in several processes; does its work once each."""
+    """Entry point. May be called several times and in several processes; does its work once in each."""
     from vllm.platforms import current_platform
 
     if not current_platform.is_cpu():
@@ -45,10 +47,19 @@ def register() -> None:
     if version not in TESTED_VERSIONS:
         log.warning("not tested with vLLM %s; LoRA on the CPU stays vLLM's own", version)
         return
+    from vllm.lora.layers.base_linear import BaseLinearLayerWithLoRA
+    from vllm.lora.layers.column_parallel_linear import MergedColumnParallelLinearWithLoRA
     from vllm.platforms.cpu import CpuPlatform
+
+    from serving.vllm_plugin.cpu_lora import lay_out_side_by_side
 
     def get_punica_wrapper(cls: type) -> str:
         return "serving.vllm_plugin.cpu_lora.SegmentedPunicaWrapperCPU"
 
+    if getattr(CpuPlatform, _MARK, False):
+        return
+    setattr(CpuPlatform, _MARK, True)
     CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
-    log.info("LoRA on the CPU runs by segments of equal adapter")
+    for layer in (BaseLinearLayerWithLoRA, MergedColumnParallelLinearWithLoRA):
+        lay_out_side_by_side(layer)
+    log.info("LoRA on the CPU is personae's: tokens without an adapter keep the base model's")

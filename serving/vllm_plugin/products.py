@@ -74,7 +74,9 @@ def plan(slots: torch.Tensor, *, n_slots: int, rank: int) -> Batch:
     return Batch(tokens=slots.numel(), runs=runs, others=others)
 
 
-def shrink(x: torch.Tensor, a: torch.Tensor, batch: Batch) -> torch.Tensor | list[torch.Tensor | None]:
+def shrink(
+    x: torch.Tensor, a: torch.Tensor, batch: Batch
+) -> torch.Tensor | list[torch.Tensor | None]:
     """A · x for each token.
 
     Args:
