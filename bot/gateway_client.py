@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import urllib.parse
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +26,7 @@ from personae.errors import (
 )
 from personae.wire import (
     AdapterChange,
+    AdapterHistory,
     AdapterList,
     AdapterOutcome,
     AskRequest,
@@ -92,6 +94,11 @@ class GatewayClient:
             AdapterList, "GET", "/admin/adapters", _LIST_SECONDS, self._admin_key
         )
 
+    async def history(self, persona: str) -> AdapterHistory:
+        """The latest changes of a persona's adapter, newest first."""
+        path = f"/admin/adapters/{_quoted(persona)}/history"
+        return await self._json(AdapterHistory, "GET", path, _LIST_SECONDS, self._admin_key)
+
     async def reload(self, persona: str, change: AdapterChange) -> AdapterOutcome:
         """Move a persona's live pointer to a version (the newest if the change names none)."""
         return await self._change(persona, "reload", change)
@@ -137,11 +144,10 @@ class GatewayClient:
                 yield ErrorEvent(**lost.to_wire())
 
     async def _change(self, persona: str, verb: str, change: AdapterChange) -> AdapterOutcome:
-        quoted = persona.replace("/", "%2F")
         return await self._json(
             AdapterOutcome,
             "POST",
-            f"/admin/adapters/{quoted}/{verb}",
+            f"/admin/adapters/{_quoted(persona)}/{verb}",
             _ADMIN_SECONDS,
             self._admin_key,
             change.model_dump(mode="json"),
@@ -195,6 +201,11 @@ class GatewayClient:
                 "The personae gateway can't be reached at the moment.",
                 retry_after_seconds=60,
             ) from err
+
+
+def _quoted(persona: str) -> str:
+    """A name as one segment of a path, whatever somebody typed."""
+    return urllib.parse.quote(persona, safe="")
 
 
 def _error_of(status: int, body: bytes) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # vllm/config/lora.py (0.32): the maximum ranks an engine can be started with. A rank between them is
 # served by the next larger; every version of a persona has to fit the rank the engine runs with.
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+_LORA_TENSOR = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<half>[AB])\.weight$")
 
 
 class BaseModelRef(BaseModel):
@@ -106,9 +111,18 @@ def read_manifest(folder: Path) -> AdapterManifest:
 
 
 def verify_adapter(
-    folder: Path, *, persona: str, base_model: BaseModelRef, prompt_fingerprint: str
+    folder: Path,
+    *,
+    persona: str,
+    base_model: BaseModelRef,
+    prompt_fingerprint: str,
+    base_shapes: Mapping[str, tuple[int, int]] | None = None,
 ) -> AdapterManifest:
     """Everything about a version that can be checked without an engine.
+
+    Args:
+        base_shapes: matrices of the base model (`personae.weights.module_shapes`); None leaves out
+            the check that every tensor of the adapter belongs to one of them.
 
     Raises:
         AdapterError: one sentence that says what does not fit and what to do.
@@ -138,6 +152,7 @@ def verify_adapter(
             f"Undo the change of its system prompts, or train {persona} again."
         )
     _check_peft(folder, manifest)
+    _check_tensors(folder, manifest.rank, base_shapes)
     return manifest
 
 
@@ -190,9 +205,40 @@ def _check_peft(folder: Path, manifest: AdapterManifest) -> None:
             f"{folder.name} can't be served by vLLM: {'; '.join(problems)}. "
             "Train a plain LoRA (the defaults of `personae train run`)."
         )
+
+
+def _check_tensors(
+    folder: Path, rank: int, base_shapes: Mapping[str, tuple[int, int]] | None
+) -> None:
+    """Every tensor is one half of a LoRA pair, and fits a matrix of the base model.
+
+    vLLM loads an adapter that matches no module without a word, and it then speaks as the base.
+    """
     try:
         header, _ = read_safetensors_header(folder / ADAPTER_WEIGHTS)
     except ModelError as err:
         raise AdapterError(str(err)) from err
-    if not any(".lora_A." in name for name in header):
-        raise AdapterError(f"{folder / ADAPTER_WEIGHTS} holds no LoRA tensors.")
+    again = "Train it again with `personae train run`."
+    pairs: dict[str, dict[str, list[int]]] = {}
+    for name, entry in header.items():
+        match = _LORA_TENSOR.match(name)
+        if match is None:
+            raise AdapterError(f"{folder.name} holds {name}, which is no LoRA tensor. {again}")
+        pairs.setdefault(match["module"], {})[match["half"]] = entry["shape"]
+    if not pairs:
+        raise AdapterError(f"{folder / ADAPTER_WEIGHTS} holds no LoRA tensors. {again}")
+    for module, halves in pairs.items():
+        if set(halves) != {"A", "B"}:
+            raise AdapterError(f"{folder.name} has only one half of {module}. {again}")
+        if base_shapes is None:
+            continue
+        if module not in base_shapes:
+            raise AdapterError(
+                f"{folder.name} adapts {module}, which the base model does not have. {again}"
+            )
+        d_out, d_in = base_shapes[module]
+        if halves["A"] != [rank, d_in] or halves["B"] != [d_out, rank]:
+            raise AdapterError(
+                f"{folder.name}: {module} has the shapes {halves['A']} and {halves['B']}; the base "
+                f"model needs {[rank, d_in]} and {[d_out, rank]}. {again}"
+            )

@@ -90,6 +90,22 @@ def hash_weights(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def module_shapes(folder: Path) -> dict[str, tuple[int, int]]:
+    """{module name: (d_out, d_in)} of every matrix of a model, for example
+    {"model.layers.0.self_attn.q_proj": (576, 576)}. Reads headers only.
+
+    Raises:
+        ModelError: a weights file is damaged.
+    """
+    shapes: dict[str, tuple[int, int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        header, _start = read_safetensors_header(path)
+        for name, entry in header.items():
+            if name.endswith(".weight") and len(entry["shape"]) == 2:
+                shapes[name.removesuffix(".weight")] = (entry["shape"][0], entry["shape"][1])
+    return shapes
+
+
 def read_model_manifest(folder: Path) -> ModelManifest:
     """The manifest of a fetched model.
 

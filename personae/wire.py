@@ -206,6 +206,29 @@ class AdapterList(_Reply):
     personas: list[PersonaAdapters]
 
 
+class AdapterHistoryEntry(_Reply):
+    """One change that was asked for, and what came of it."""
+
+    at: str
+    action: str
+    """ "adopt", "reload" or "rollback"."""
+    before: str | None
+    after: str | None
+    actor: str
+    surface: str
+    reason: str
+    outcome: str
+    """ "done", "unchanged" or "refused"."""
+    message: str
+
+
+class AdapterHistory(_Reply):
+    """`GET /admin/adapters/{persona}/history`, newest first."""
+
+    persona: str
+    entries: list[AdapterHistoryEntry]
+
+
 def parse_request(kind: type[R], body: bytes) -> R:
     """A request object from a JSON body.
 

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,8 @@ from personae.prompt import fingerprint, render_ask
 from personae.registry import RegisteredVersion, Registry, parse_version
 from personae.wire import (
     AdapterChange,
+    AdapterHistory,
+    AdapterHistoryEntry,
     AdapterList,
     AdapterOutcome,
     AdapterVersionInfo,
@@ -56,6 +58,7 @@ class Adapters:
     Args:
         base_model: id and weights hash of the running base; an empty hash means unknown (an engine
             that is not ours), and then only the id is compared.
+        base_shapes: matrices of the base, if its files are here; adapters must fit them.
         observe: called as (persona, action, outcome) after each change, for metrics.
     """
 
@@ -67,6 +70,7 @@ class Adapters:
         ledger: Ledger,
         engine: EngineClient,
         base_model: BaseModelRef,
+        base_shapes: Mapping[str, tuple[int, int]] | None = None,
         observe: Callable[[str, str, str], None] = lambda persona, action, outcome: None,
     ) -> None:
         self._cast = cast
@@ -74,6 +78,7 @@ class Adapters:
         self._ledger = ledger
         self._engine = engine
         self._base_model = base_model
+        self._base_shapes = base_shapes
         self._observe = observe
         self._pointers: dict[str, Pointer] = {persona: Pointer() for persona in cast}
         self._leases: Counter[str] = Counter()
@@ -152,6 +157,29 @@ class Adapters:
         """All versions of all personas with their states. Reads the registry: call it off the loop."""
         return AdapterList(personas=[self._list_one(persona) for persona in self._cast])
 
+    def history(self, persona: str) -> AdapterHistory:
+        """The latest changes of a persona, newest first. Reads the ledger: call it off the loop.
+
+        Raises:
+            UnknownPersona: there is none of that name.
+        """
+        self._cast[persona]
+        entries = [
+            AdapterHistoryEntry(
+                at=change.at,
+                action=change.action,
+                before=_name(change.before),
+                after=_name(change.after),
+                actor=change.actor,
+                surface=change.surface,
+                reason=change.reason,
+                outcome=change.outcome,
+                message=change.message,
+            )
+            for change in self._ledger.history(persona)
+        ]
+        return AdapterHistory(persona=persona, entries=entries)
+
     # -- one change, under the persona's lock ------------------------------------------------------
 
     async def _move(
@@ -216,6 +244,7 @@ class Adapters:
             persona=persona,
             base_model=expected,
             prompt_fingerprint=fingerprint(self._cast[persona]),
+            base_shapes=self._base_shapes,
         )
 
     async def _canary(self, persona: str, target: RegisteredVersion) -> None:

@@ -3,7 +3,8 @@
     POST /v1/ask, /v1/rewrite            wire.AskRequest, RewriteRequest → events or one Completion
     GET  /v1/personas                    wire.PersonaList
     GET  /v1/models, POST /v1/chat/completions   OpenAI-compatible (serving.openai_api)
-    GET  /admin/adapters, POST /admin/adapters/{persona}/reload|rollback    behind the admin key
+    GET  /admin/adapters, /admin/adapters/{persona}/history                 behind the admin key,
+    POST /admin/adapters/{persona}/reload|rollback                          as these
     GET  /healthz, /readyz, /metrics     this process lives; it can answer; its numbers
 
 It turns HTTP into calls and results into HTTP, and decides nothing else.
@@ -91,6 +92,7 @@ def make_app(
             web.get("/v1/models", openai.models),
             web.post("/v1/chat/completions", openai.chat_completions),
             web.get("/admin/adapters", routes.adapter_list),
+            web.get("/admin/adapters/{persona}/history", routes.adapter_history),
             web.post("/admin/adapters/{persona}/reload", routes.reload),
             web.post("/admin/adapters/{persona}/rollback", routes.rollback),
             web.get("/healthz", routes.healthz),
@@ -150,6 +152,10 @@ class _Routes:
 
     async def adapter_list(self, request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._adapters.list))
+
+    async def adapter_history(self, request: web.Request) -> web.Response:
+        persona = request.match_info["persona"]
+        return _json(await asyncio.to_thread(self._adapters.history, persona))
 
     async def reload(self, request: web.Request) -> web.Response:
         change = parse_request(AdapterChange, await request.read())

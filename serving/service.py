@@ -23,7 +23,7 @@ from personae.errors import ConfigError, PortInUse
 from personae.manifest import BaseModelRef
 from personae.persona import Cast
 from personae.registry import Registry
-from personae.weights import model_folder, read_model_manifest
+from personae.weights import model_folder, module_shapes, read_model_manifest
 from serving.adapters import Adapters, engine_arguments_for
 from serving.answers import Answerer
 from serving.embedder import Embedder, TextEmbedder
@@ -79,6 +79,7 @@ async def running_service(
             ledger=ledger,
             engine=client,
             base_model=base_model,
+            base_shapes=_base_shapes(config),
             observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
                 persona, action, outcome
             ).inc(),
@@ -125,6 +126,13 @@ def _base_model(config: Config) -> BaseModelRef:
         return BaseModelRef(id=config.engine.base_model, weights_sha256="")
     manifest = read_model_manifest(model_folder(config.models, config.engine.base_model))
     return BaseModelRef(id=manifest.id, weights_sha256=manifest.weights_sha256)
+
+
+def _base_shapes(config: Config) -> dict[str, tuple[int, int]] | None:
+    """The base model's matrices; None for an engine whose files are not here."""
+    if config.engine.url is not None:
+        return None
+    return module_shapes(model_folder(config.models, config.engine.base_model))
 
 
 def _ledger_url(config: Config) -> str:

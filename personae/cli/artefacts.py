@@ -14,8 +14,8 @@ from personae.manifest import BaseModelRef, verify_adapter
 from personae.persona import load_cast
 from personae.prompt import fingerprint
 from personae.registry import Registry, parse_version
-from personae.weights import model_folder, read_model_manifest, verify_model
-from personae.wire import AdapterChange, AdapterList, AdapterOutcome
+from personae.weights import model_folder, module_shapes, read_model_manifest, verify_model
+from personae.wire import AdapterChange, AdapterHistory, AdapterList, AdapterOutcome
 
 if TYPE_CHECKING:
     from personae.cli import Context
@@ -54,6 +54,32 @@ def adapters_list(context: Context, url: str | None, as_json: bool) -> None:
             )
 
 
+@adapters.command("history")
+@click.argument("persona")
+@_url_option
+@_json_option
+@click.pass_obj
+def adapters_history(context: Context, persona: str, url: str | None, as_json: bool) -> None:
+    """Who changed the voice of PERSONA, when, from where, why, and what came of it."""
+
+    async def fetch() -> AdapterHistory:
+        async with gateway_client(context.config(), url) as client:
+            return await client.history(persona)
+
+    history = asyncio.run(fetch())
+    if as_json:
+        print_json(history)
+        return
+    for entry in history.entries:
+        move = f"{entry.before or 'prompt only'} → {entry.after or 'prompt only'}"
+        why = f" ({entry.reason})" if entry.reason else ""
+        click.echo(
+            f"{entry.at[:19]}  {entry.action:<8} {entry.outcome:<9} {move}  {entry.actor}{why}"
+        )
+        if entry.outcome == "refused":
+            click.echo(f"{'':21}{entry.message}")
+
+
 @adapters.command("verify")
 @click.argument("persona")
 @click.argument("version", required=False)
@@ -70,6 +96,7 @@ def adapters_verify(context: Context, persona: str, version: str | None) -> None
         persona=persona,
         base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
         prompt_fingerprint=fingerprint(member),
+        base_shapes=module_shapes(model_folder(config.models, config.engine.base_model)),
     )
     click.echo(f"{persona} {found.name} is sound and fits {base.id}.")
 
@@ -222,10 +249,9 @@ def train() -> None:
 @click.pass_obj
 def train_run(context: Context, persona: str, steps: int | None, publish: bool) -> None:
     """Train an adapter for PERSONA on the running base model. Interrupted, a rerun goes on."""
+    from personae.cli.prepare import ensure_corpus, ensure_model, import_shipped_adapters
     from training.publish import publish as publish_run
     from training.train import TrainSettings, train_adapter
-
-    from personae.cli.prepare import ensure_corpus, ensure_model, import_shipped_adapters
 
     config = context.config()
     cast = load_cast(config.cast)

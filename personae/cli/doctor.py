@@ -20,7 +20,7 @@ from personae.manifest import BaseModelRef, verify_adapter
 from personae.persona import Cast, load_cast
 from personae.prompt import fingerprint
 from personae.registry import Registry
-from personae.weights import model_folder, read_model_manifest
+from personae.weights import model_folder, module_shapes, read_model_manifest
 
 if TYPE_CHECKING:
     from personae.cli import Context
@@ -142,6 +142,7 @@ def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
                 persona=persona.id,
                 base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
                 prompt_fingerprint=fingerprint(persona),
+                base_shapes=module_shapes(model_folder(config.models, config.engine.base_model)),
             )
             yield _ok("adapter", f"{persona.id} {newest.name} fits {base.id}")
         except PersonaeError as err:

@@ -77,6 +77,11 @@ async def test_reload_and_rollback_move_the_pointer_and_back(gateway):
     code, out, _ = await personae(*on(gateway), "adapters", "rollback", "lincoln", "--json", *url)
     outcome = json.loads(out)
     assert (code, outcome["live"], outcome["previous"]) == (0, "v1", "v2")
+    code, out, _ = await personae(*on(gateway), "adapters", "history", "lincoln", *url)
+    assert code == 0
+    actions = [line.split()[1:3] for line in out.splitlines()]
+    assert actions == [["rollback", "done"], ["reload", "done"], ["adopt", "done"]]
+    assert "cli:" in out
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,14 @@ from personae.registry import RegisteredVersion, Registry
 BASE = BaseModelRef(id="smollm2-135m", weights_sha256="ab" * 32)
 
 
-def safetensors_bytes(tensors: dict[str, list[float]]) -> bytes:
-    """A safetensors file of float32 vectors (8-byte length, JSON header, data)."""
+def safetensors_bytes(tensors: Mapping[str, Sequence[float] | Sequence[Sequence[float]]]) -> bytes:
+    """A safetensors file of float32 vectors or matrices (8-byte length, JSON header, data)."""
     header, data = {}, b""
     for name, values in tensors.items():
-        raw = struct.pack(f"<{len(values)}f", *values)
-        span = [len(data), len(data) + len(raw)]
-        header[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": span}
-        data += raw
+        array = np.asarray(values, dtype="<f4")
+        span = [len(data), len(data) + array.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": span}
+        data += array.tobytes()
     encoded = json.dumps(header).encode()
     return struct.pack("<Q", len(encoded)) + encoded + data
 
@@ -42,6 +42,7 @@ def add_adapter(
     base: BaseModelRef = BASE,
     config: dict[str, object] | None = None,
     prompt_fingerprint: str | None = None,
+    leave_out: str | None = None,
 ) -> RegisteredVersion:
     """A version with real files and a true manifest; the weights depend on persona and version."""
     folder = scratch / f"{persona.id}-{version}"
@@ -49,10 +50,13 @@ def add_adapter(
     settings = {"peft_type": "LORA", "r": 8, "bias": "none", "base_model_name_or_path": base.id}
     (folder / "adapter_config.json").write_text(json.dumps(settings | (config or {})))
     seed = float(int(hashlib.sha256(f"{persona.id}{version}".encode()).hexdigest()[:4], 16))
+    module = "base_model.model.model.layers.0.self_attn.q_proj"
     weights = {
-        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": [seed, 1.0],
-        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": [seed, 2.0],
+        f"{module}.lora_A.weight": [[seed, 1.0]] * 8,
+        f"{module}.lora_B.weight": [[seed] * 8] * 2,
     }
+    if leave_out is not None:
+        weights = {name: rows for name, rows in weights.items() if leave_out not in name}
     (folder / "adapter_model.safetensors").write_bytes(safetensors_bytes(weights))
     manifest = AdapterManifest(
         persona=persona.id,

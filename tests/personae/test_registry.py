@@ -135,6 +135,49 @@ def test_what_vllm_refuses_is_refused_before_it(registry, cast, tmp_path, config
         verify(added, cast["lincoln"])
 
 
+Q_PROJ = "model.layers.0.self_attn.q_proj"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ({}, "does not have"),
+        ({"model.layers.0.mlp.up_proj": (4, 4)}, "does not have"),
+        ({Q_PROJ: (2, 5)}, "base model needs"),
+        ({Q_PROJ: (9, 2)}, "base model needs"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_the_base_is_refused(registry, cast, tmp_path, shapes, words):
+    """vLLM would load it silently and speak as the base model."""
+    added = add_adapter(registry, cast["lincoln"], 1, tmp_path)
+    with pytest.raises(AdapterError, match=words):
+        verify_adapter(
+            added.folder,
+            persona="lincoln",
+            base_model=BASE,
+            prompt_fingerprint=fingerprint(cast["lincoln"]),
+            base_shapes=shapes,
+        )
+
+
+def test_an_adapter_that_fits_the_base_is_taken(registry, cast, tmp_path):
+    added = add_adapter(registry, cast["lincoln"], 1, tmp_path)
+    assert verify_adapter(
+        added.folder,
+        persona="lincoln",
+        base_model=BASE,
+        prompt_fingerprint=fingerprint(cast["lincoln"]),
+        base_shapes={Q_PROJ: (2, 2)},
+    )
+
+
+@pytest.mark.parametrize("missing", ["A", "B"])
+def test_half_a_pair_is_refused(registry, cast, tmp_path, missing):
+    added = add_adapter(registry, cast["lincoln"], 1, tmp_path, leave_out=f"lora_{missing}")
+    with pytest.raises(AdapterError, match="one half"):
+        verify(added, cast["lincoln"])
+
+
 def test_shipped_versions_come_in_once(registry, cast, tmp_path):
     shipping = Registry(tmp_path / "shipping")
     added = add_adapter(shipping, cast["lincoln"], 1, tmp_path / "scratch")
