@@ -24,15 +24,7 @@ from personae.manifest import BaseModelRef, verify_adapter
 from personae.persona import Cast
 from personae.prompt import fingerprint, render_ask
 from personae.registry import RegisteredVersion, Registry, parse_version
-from personae.wire import (
-    AdapterChange,
-    AdapterHistory,
-    AdapterHistoryEntry,
-    AdapterList,
-    AdapterOutcome,
-    AdapterVersionInfo,
-    PersonaAdapters,
-)
+from personae.wire import AdapterChange, AdapterOutcome
 from serving.engine_client import EngineClient, TextPiece
 from serving.ledger import Change, Ledger, Pointer
 
@@ -87,7 +79,11 @@ class Adapters:
         self._problems: dict[str, str] = {}
 
     def live_version(self, persona: str) -> str | None:
-        return _name(self._pointers[persona].live)
+        return version_name(self._pointers[persona].live)
+
+    def pointer(self, persona: str) -> Pointer:
+        """The live and the previous version, as this process serves them."""
+        return self._pointers[persona]
 
     def problem(self, persona: str) -> str | None:
         """Why a persona speaks without an adapter although the registry has one for it."""
@@ -103,7 +99,7 @@ class Adapters:
         name = f"{persona}@v{live}"
         self._leases[name] += 1
         try:
-            yield Lease(engine_model=name, version=_name(live))
+            yield Lease(engine_model=name, version=version_name(live))
         finally:
             self._leases[name] -= 1
 
@@ -144,7 +140,7 @@ class Adapters:
             try:
                 if before.previous is None:
                     raise NothingToRollBack(
-                        f"{persona} has no version before {_name(before.live) or 'this one'} "
+                        f"{persona} has no version before {version_name(before.live) or 'this one'} "
                         "to go back to."
                     )
                 target = await asyncio.to_thread(self._registry.find, persona, before.previous)
@@ -152,33 +148,6 @@ class Adapters:
             except PersonaeError as err:
                 await self._refused(persona, "rollback", before, change, err)
                 raise
-
-    def list(self) -> AdapterList:
-        """All versions of all personas with their states. Reads the registry: call it off the loop."""
-        return AdapterList(personas=[self._list_one(persona) for persona in self._cast])
-
-    def history(self, persona: str) -> AdapterHistory:
-        """The latest changes of a persona, newest first. Reads the ledger: call it off the loop.
-
-        Raises:
-            UnknownPersona: there is none of that name.
-        """
-        self._cast[persona]
-        entries = [
-            AdapterHistoryEntry(
-                at=change.at,
-                action=change.action,
-                before=_name(change.before),
-                after=_name(change.after),
-                actor=change.actor,
-                surface=change.surface,
-                reason=change.reason,
-                outcome=change.outcome,
-                message=change.message,
-            )
-            for change in self._ledger.history(persona)
-        ]
-        return AdapterHistory(persona=persona, entries=entries)
 
     # -- one change, under the persona's lock ------------------------------------------------------
 
@@ -198,7 +167,7 @@ class Adapters:
         after = Pointer(live=target.version, previous=before.live)
         if before.live == target.version:
             after = before  # it was live in the ledger and missing in the engine: nothing moves
-        came_from = f", before that {_name(before.live)}" if before.live else ""
+        came_from = f", before that {version_name(before.live)}" if before.live else ""
         message = f"{persona} now speaks with {target.name}{came_from}."
         entry = self._entry(persona, action, before, after.live, change, "done", message)
         if not await asyncio.to_thread(self._ledger.swap, before, after, entry):
@@ -209,7 +178,7 @@ class Adapters:
         self._pointers[persona] = after
         self._problems.pop(persona, None)
         self._observe(persona, action, "done")
-        log.info("%s of %s: %s → %s", action, persona, _name(before.live), target.name)
+        log.info("%s of %s: %s → %s", action, persona, version_name(before.live), target.name)
         await self._retire(persona, after)
         return self._outcome(persona, changed=True, message=message)
 
@@ -219,7 +188,7 @@ class Adapters:
         Raises:
             AdapterError: it does not fit, or the engine refuses it, or it says nothing.
         """
-        await asyncio.to_thread(self._verify, persona, target)
+        await asyncio.to_thread(self.verify, persona, target)
         if target.engine_name in self._loaded:
             return
         await self._engine.load_adapter(target.engine_name, target.folder)
@@ -231,7 +200,12 @@ class Adapters:
             raise
         self._loaded.add(target.engine_name)
 
-    def _verify(self, persona: str, target: RegisteredVersion) -> None:
+    def verify(self, persona: str, target: RegisteredVersion) -> None:
+        """Check a version offline, as a reload would. Reads its files: call it off the loop.
+
+        Raises:
+            AdapterError: it would be refused, and this is why.
+        """
         if target.problem is not None:
             raise AdapterError(target.problem)
         expected = self._base_model
@@ -315,8 +289,8 @@ class Adapters:
         pointer = self._pointers[persona]
         return AdapterOutcome(
             persona=persona,
-            live=_name(pointer.live),
-            previous=_name(pointer.previous),
+            live=version_name(pointer.live),
+            previous=version_name(pointer.previous),
             changed=changed,
             message=message,
         )
@@ -369,45 +343,9 @@ class Adapters:
         log.warning("%s of %s refused: %s", action, persona, err.code)
         await self._record(persona, action, before, before.live, change, "refused", str(err))
 
-    def _list_one(self, persona: str) -> PersonaAdapters:
-        pointer = self._pointers[persona]
-        versions = []
-        for found in self._registry.versions(persona):
-            problem = self._version_problem(persona, found)
-            state: Literal["live", "previous", "available", "unusable"] = "available"
-            if found.version == pointer.live:
-                state = "live"
-            elif problem is not None:
-                state = "unusable"
-            elif found.version == pointer.previous:
-                state = "previous"
-            manifest = found.manifest
-            versions.append(
-                AdapterVersionInfo(
-                    version=found.name,
-                    sha8=found.folder.name.rpartition("-")[2],
-                    created_at=manifest.created_at if manifest else "",
-                    base_model=manifest.base_model.id if manifest else "",
-                    state=state,
-                    problem=problem,
-                )
-            )
-        return PersonaAdapters(
-            persona=persona,
-            live=_name(pointer.live),
-            previous=_name(pointer.previous),
-            versions=versions,
-        )
 
-    def _version_problem(self, persona: str, found: RegisteredVersion) -> str | None:
-        try:
-            self._verify(persona, found)
-        except PersonaeError as err:
-            return str(err)
-        return None
-
-
-def _name(version: int | None) -> str | None:
+def version_name(version: int | None) -> str | None:
+    """3 → "v3"."""
     return None if version is None else f"v{version}"
 
 

@@ -48,6 +48,7 @@ from personae.wire import (
     encode_event,
     parse_request,
 )
+from serving.adapter_report import AdapterReport
 from serving.adapters import Adapters
 from serving.answers import Answerer
 from serving.engine_host import EngineHost
@@ -70,6 +71,7 @@ def make_app(
     cast: Cast,
     answerer: Answerer,
     adapters: Adapters,
+    report: AdapterReport,
     retriever: Retriever,
     engine: EngineHost,
     base_model: str,
@@ -78,7 +80,7 @@ def make_app(
     api_key: SecretStr | None,
 ) -> web.Application:
     """The gateway over its parts. Without an `admin_key` every admin request is refused."""
-    routes = _Routes(cast, answerer, adapters, retriever, engine, base_model, metrics)
+    routes = _Routes(cast, answerer, adapters, report, retriever, engine, base_model, metrics)
     openai = OpenAIApi(cast=cast, answerer=answerer, base_model=base_model)
     app = web.Application(
         client_max_size=config.max_request_bytes,
@@ -109,6 +111,7 @@ class _Routes:
         cast: Cast,
         answerer: Answerer,
         adapters: Adapters,
+        report: AdapterReport,
         retriever: Retriever,
         engine: EngineHost,
         base_model: str,
@@ -117,6 +120,7 @@ class _Routes:
         self._cast = cast
         self._answerer = answerer
         self._adapters = adapters
+        self._report = report
         self._retriever = retriever
         self._engine = engine
         self._base_model = base_model
@@ -151,11 +155,11 @@ class _Routes:
         return _json(PersonaList(personas=cards))
 
     async def adapter_list(self, request: web.Request) -> web.Response:
-        return _json(await asyncio.to_thread(self._adapters.list))
+        return _json(await asyncio.to_thread(self._report.versions))
 
     async def adapter_history(self, request: web.Request) -> web.Response:
         persona = request.match_info["persona"]
-        return _json(await asyncio.to_thread(self._adapters.history, persona))
+        return _json(await asyncio.to_thread(self._report.history, persona))
 
     async def reload(self, request: web.Request) -> web.Response:
         change = parse_request(AdapterChange, await request.read())

@@ -24,6 +24,7 @@ from personae.manifest import BaseModelRef
 from personae.persona import Cast
 from personae.registry import Registry
 from personae.weights import model_folder, module_shapes, read_model_manifest
+from serving.adapter_report import AdapterReport
 from serving.adapters import Adapters, engine_arguments_for
 from serving.answers import Answerer
 from serving.embedder import Embedder, TextEmbedder
@@ -73,9 +74,10 @@ async def running_service(
         stack.callback(ledger.close)
         socket = stack.enter_context(engine_socket_folder()) / "engine.sock"
         client = await stack.enter_async_context(_engine_client(config, socket))
+        registry = Registry(config.adapters)
         adapters = Adapters(
             cast=cast,
-            registry=Registry(config.adapters),
+            registry=registry,
             ledger=ledger,
             engine=client,
             base_model=base_model,
@@ -102,6 +104,7 @@ async def running_service(
             cast=cast,
             answerer=answerer,
             adapters=adapters,
+            report=AdapterReport(cast=cast, registry=registry, ledger=ledger, adapters=adapters),
             retriever=retriever,
             engine=engine,
             base_model=base_model.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.gateway_client import GatewayClient
 from personae.errors import AdapterError, UnknownPersona
 from personae.manifest import BaseModelRef
 from personae.wire import AdapterChange
@@ -23,7 +24,8 @@ async def test_a_damaged_version_is_refused_and_told(gateway: RunningGateway):
         await gateway.service.adapters.reload("lincoln", CHANGE)
     assert gateway.service.adapters.live_version("lincoln") == "v1"
     assert "lincoln@v2" not in gateway.engine.adapters
-    listed = {p.persona: p for p in gateway.service.adapters.list().personas}["lincoln"]
+    async with GatewayClient(gateway.url, admin_key=gateway.admin_key) as client:
+        listed = {p.persona: p for p in (await client.adapters()).personas}["lincoln"]
     assert [v.state for v in listed.versions] == ["live", "unusable"]
 
 

@@ -1,0 +1,94 @@
+"""What an admin may read about adapters: all versions with their states, and the history of changes.
+
+Reads the registry and the ledger, and changes nothing. Its methods block on disk.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from personae.errors import PersonaeError
+from personae.persona import Cast
+from personae.registry import RegisteredVersion, Registry
+from personae.wire import (
+    AdapterHistory,
+    AdapterHistoryEntry,
+    AdapterList,
+    AdapterVersionInfo,
+    PersonaAdapters,
+)
+from serving.adapters import Adapters, version_name
+from serving.ledger import Ledger
+
+
+class AdapterReport:
+    def __init__(
+        self, *, cast: Cast, registry: Registry, ledger: Ledger, adapters: Adapters
+    ) -> None:
+        self._cast = cast
+        self._registry = registry
+        self._ledger = ledger
+        self._adapters = adapters
+
+    def versions(self) -> AdapterList:
+        """All versions of all personas; each is verified as a reload would."""
+        return AdapterList(personas=[self._of(persona) for persona in self._cast])
+
+    def history(self, persona: str) -> AdapterHistory:
+        """The latest changes of a persona, newest first.
+
+        Raises:
+            UnknownPersona: there is none of that name.
+        """
+        self._cast[persona]
+        entries = [
+            AdapterHistoryEntry(
+                at=change.at,
+                action=change.action,
+                before=version_name(change.before),
+                after=version_name(change.after),
+                actor=change.actor,
+                surface=change.surface,
+                reason=change.reason,
+                outcome=change.outcome,
+                message=change.message,
+            )
+            for change in self._ledger.history(persona)
+        ]
+        return AdapterHistory(persona=persona, entries=entries)
+
+    def _of(self, persona: str) -> PersonaAdapters:
+        pointer = self._adapters.pointer(persona)
+        return PersonaAdapters(
+            persona=persona,
+            live=version_name(pointer.live),
+            previous=version_name(pointer.previous),
+            versions=[self._info(persona, found) for found in self._registry.versions(persona)],
+        )
+
+    def _info(self, persona: str, found: RegisteredVersion) -> AdapterVersionInfo:
+        pointer = self._adapters.pointer(persona)
+        problem = self._problem(persona, found)
+        state: Literal["live", "previous", "available", "unusable"] = "available"
+        if found.version == pointer.live:
+            state = "live"
+        elif problem is not None:
+            state = "unusable"
+        elif found.version == pointer.previous:
+            state = "previous"
+        manifest = found.manifest
+        return AdapterVersionInfo(
+            version=found.name,
+            sha8=found.folder.name.rpartition("-")[2],
+            created_at=manifest.created_at if manifest else "",
+            base_model=manifest.base_model.id if manifest else "",
+            state=state,
+            problem=problem,
+        )
+
+    def _problem(self, persona: str, found: RegisteredVersion) -> str | None:
+        try:
+            self._adapters.verify(persona, found)
+        except PersonaeError as err:
+            return str(err)
+        return None
