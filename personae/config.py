@@ -59,6 +59,7 @@ class EngineConfig(_Section):
     tensor_parallel_size: int = Field(1, ge=1)
     extra_args: list[str] = []
     start_seconds: float = Field(600, gt=0)
+    heartbeat_seconds: float = Field(30, gt=0)
 
 
 class RetrievalConfig(_Section):

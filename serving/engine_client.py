@@ -6,7 +6,10 @@ Over TCP or a Unix socket. Foreign exceptions end here: everything raised is a `
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +18,17 @@ from typing import Any, Self
 
 import aiohttp
 
-from personae.errors import AdapterError, DeadlineExceeded, EngineUnavailable, RequestError
+from personae.errors import (
+    AdapterError,
+    DeadlineExceeded,
+    EngineUnavailable,
+    PersonaeError,
+    RequestError,
+)
 from personae.prompt import Message
 from personae.wire import sse_messages
+
+log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _CONTROL_SECONDS = 10.0
@@ -52,6 +63,8 @@ class EngineClient:
         self._socket = socket
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._session: aiohttp.ClientSession | None = None
+        self.last_token_at = 0.0
+        """time.monotonic() of the last text from the model: proof that it is not hung."""
 
     async def __aenter__(self) -> Self:
         connector: aiohttp.BaseConnector
@@ -83,6 +96,24 @@ class EngineClient:
                 return True
             if status != 404:
                 return False
+        return False
+
+    async def says_something(self, model: str, *, seconds: float) -> bool:
+        """Whether the model produces a token in time. `/health` stays green when a step hangs."""
+        asked: list[Message] = [{"role": "user", "content": "Hello"}]
+        pieces = self.chat(
+            model,
+            asked,
+            {"max_tokens": 1, "temperature": 0.0},
+            first_token_seconds=seconds,
+            between_tokens_seconds=seconds,
+        )
+        try:
+            async with contextlib.aclosing(pieces):
+                async for _piece in pieces:
+                    return True
+        except PersonaeError as err:
+            log.warning("the engine's heartbeat failed: %s", err.code)
         return False
 
     async def models(self) -> list[str]:
@@ -167,6 +198,7 @@ class EngineClient:
                             finish = choice.get("finish_reason") or finish
                             text = (choice.get("delta") or {}).get("content")
                             if text:
+                                self.last_token_at = time.monotonic()
                                 wait = between_tokens_seconds
                                 # A slow reader downstream is not the engine's silence.
                                 deadline.reschedule(None)

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _POLL_STARTING_SECONDS = 0.25
 _POLL_READY_SECONDS = 2.0
+_HEARTBEAT_SECONDS = 30.0
 
 # What a model server has no business knowing.
 _SECRET_PREFIXES = ("PERSONAE_", "DISCORD_", "SLACK_")
@@ -91,6 +92,9 @@ class EngineHost:
     Args:
         client: how to talk to it; owned by the caller.
         child: the engine's process if it is ours; None for an external one.
+        base_model: what the heartbeat asks.
+        heartbeat_seconds: after so long without a token the engine is asked for one, and has this
+            long to give it; one that does not is taken to hang, and if it is ours it is restarted.
         on_ready: awaited each time the engine has become healthy, before `ready` turns true.
     """
 
@@ -99,13 +103,18 @@ class EngineHost:
         client: EngineClient,
         *,
         child: ChildProcess | None,
+        base_model: str,
         start_seconds: float,
+        heartbeat_seconds: float = _HEARTBEAT_SECONDS,
         on_ready: Callable[[], Awaitable[None]],
     ) -> None:
         self.client = client
         self.child = child
         self.ready = False
+        self._base_model = base_model
         self._start_seconds = start_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._last_beat = 0.0
         self._on_ready = on_ready
         self._monitor: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -172,20 +181,42 @@ class EngineHost:
         while True:
             pid = self.child.pid if self.child else 0
             healthy = pid is not None and await self.client.is_healthy()
-            if self.ready and (not healthy or pid != self._ready_pid):
+            if self.ready and (not healthy or pid != self._ready_pid or not await self._beats()):
                 log.error("the engine is no longer healthy")
                 self.ready = False
                 self._since = time.monotonic()
             elif healthy and not self.ready:
-                try:
-                    await self._on_ready()
-                    self.ready, self._ready_pid = True, pid
-                    log.info("the engine is ready after %.1f s", time.monotonic() - self._since)
-                except PersonaeError as err:
-                    log.error("the engine is healthy and can't be set up: %s", err)
-                    await asyncio.sleep(_POLL_READY_SECONDS)
-                self._changed.set()
+                await self._set_up(pid)
             await asyncio.sleep(_POLL_READY_SECONDS if self.ready else _POLL_STARTING_SECONDS)
+
+    async def _set_up(self, pid: int | None) -> None:
+        """A healthy engine gets its adapters, and says a word, before it counts as ready."""
+        try:
+            await self._on_ready()
+        except PersonaeError as err:
+            log.error("the engine is healthy and can't be set up: %s", err)
+            await asyncio.sleep(_POLL_READY_SECONDS)
+            return
+        if not await self._beats(now=True):
+            return
+        self.ready, self._ready_pid = True, pid
+        log.info("the engine is ready after %.1f s", time.monotonic() - self._since)
+        self._changed.set()
+
+    async def _beats(self, *, now: bool = False) -> bool:
+        """Whether the engine still produces tokens. Restarts one of ours that does not."""
+        alive_at = max(self._last_beat, self.client.last_token_at)
+        if not now and time.monotonic() - alive_at < self._heartbeat_seconds:
+            return True
+        if await self.client.says_something(self._base_model, seconds=self._heartbeat_seconds):
+            self._last_beat = time.monotonic()
+            return True
+        if time.monotonic() - self.client.last_token_at < self._heartbeat_seconds:
+            return True  # busy with others, and getting on with them
+        if self.child is not None:
+            log.error("the engine hangs; restarting it")
+            self.child.kill()
+        return False
 
 
 @contextlib.contextmanager

@@ -177,7 +177,12 @@ def _engine_host(
         await retriever.open()
 
     return EngineHost(
-        client, child=child, start_seconds=config.engine.start_seconds, on_ready=on_ready
+        client,
+        child=child,
+        base_model=config.engine.base_model,
+        start_seconds=config.engine.start_seconds,
+        heartbeat_seconds=config.engine.heartbeat_seconds,
+        on_ready=on_ready,
     )
 
 

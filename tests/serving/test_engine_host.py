@@ -70,7 +70,7 @@ async def test_an_engine_that_ends_while_starting_is_told_with_its_last_words(tm
         log_file=tmp_path / "engine.log",
     )
     async with EngineClient("http://engine", socket=tmp_path / "none.sock") as client:
-        host = EngineHost(client, child=child, start_seconds=30, on_ready=nothing)
+        host = EngineHost(client, child=child, base_model="m", start_seconds=30, on_ready=nothing)
         await host.start()
         with pytest.raises(ModelError, match="Not enough memory for the KV cache"):
             await host.wait_ready()
@@ -82,9 +82,59 @@ async def test_an_engine_that_ends_while_starting_is_told_with_its_last_words(tm
 
 async def test_an_engine_that_never_becomes_ready_is_given_up(tmp_path: Path):
     async with EngineClient("http://engine", socket=tmp_path / "none.sock") as client:
-        host = EngineHost(client, child=None, start_seconds=0.1, on_ready=nothing)
+        host = EngineHost(client, child=None, base_model="m", start_seconds=0.1, on_ready=nothing)
         await host.start()
         async with asyncio.timeout(10):
             with pytest.raises(ModelError, match="start_seconds"):
                 await host.wait_ready()
+        await host.stop(grace_seconds=1)
+
+
+async def test_a_hung_engine_is_not_ready_and_is_again_when_it_speaks(engine):
+    """`/health` stays green while the model is silent; the heartbeat notices."""
+    async with EngineClient(engine.url) as client:
+        host = EngineHost(
+            client,
+            child=None,
+            base_model=engine.base_model,
+            start_seconds=10,
+            heartbeat_seconds=0.3,
+            on_ready=nothing,
+        )
+        await host.start()
+        await host.wait_ready()
+        engine.hang_after = 0
+        async with asyncio.timeout(15):
+            while host.ready:
+                await asyncio.sleep(0.05)
+        assert await client.is_healthy()
+        engine.hang_after = None
+        await host.wait_ready()
+        await host.stop(grace_seconds=1)
+
+
+async def test_a_hung_child_is_killed_and_started_again(engine, tmp_path):
+    child = ChildProcess(
+        "engine",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        environment=dict(os.environ),
+        log_file=tmp_path / "engine.log",
+    )
+    async with EngineClient(engine.url) as client:
+        host = EngineHost(
+            client,
+            child=child,
+            base_model=engine.base_model,
+            start_seconds=10,
+            heartbeat_seconds=0.3,
+            on_ready=nothing,
+        )
+        await host.start()
+        await host.wait_ready()
+        first = child.pid
+        engine.hang_after = 0
+        async with asyncio.timeout(15):
+            while child.restarts == 0 or child.pid is None:
+                await asyncio.sleep(0.05)
+        assert child.pid != first
         await host.stop(grace_seconds=1)
