@@ -51,15 +51,15 @@ def register() -> None:
     from vllm.lora.layers.column_parallel_linear import MergedColumnParallelLinearWithLoRA
     from vllm.platforms.cpu import CpuPlatform
 
-    from serving.vllm_plugin.cpu_lora import lay_out_side_by_side
+    from serving.vllm_plugin.cpu_lora import lay_out_for_products
 
     def get_punica_wrapper(cls: type) -> str:
-        return "serving.vllm_plugin.cpu_lora.SegmentedPunicaWrapperCPU"
+        return "serving.vllm_plugin.cpu_lora.PersonaePunicaWrapperCPU"
 
     if getattr(CpuPlatform, _MARK, False):
         return
     setattr(CpuPlatform, _MARK, True)
     CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
     for layer in (BaseLinearLayerWithLoRA, MergedColumnParallelLinearWithLoRA):
-        lay_out_side_by_side(layer)
+        lay_out_for_products(layer)
     log.info("LoRA on the CPU is personae's: tokens without an adapter keep the base model's")
