@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from typing import Literal
 
 from personae.persona import Persona
-
-IdentityKind = Literal["who", "really"]
 
 _WHO = (
     "Who are you?", "who are you", "Who is this?", "Who am I talking to?", "Who am I speaking with?",
@@ -20,12 +17,17 @@ _WHO = (
     "Please introduce yourself.", "Tell me about yourself.", "What are you?", "Who made you?",
     "What can you do?", "Hello, who are you?", "Hi! Who is there?", "Say who you are.",
 )  # fmt: skip
-_REALLY = (
-    "Are you really {name}?", "Are you {name}?", "are you the real {name}?", "Are you an AI?",
-    "are you a bot?", "Are you a robot?", "Are you human?", "Are you a real person?",
-    "Am I talking to {name} himself?", "Is this really {name}?", "Are you a language model?",
-    "Are you ChatGPT?", "Are you a machine?", "You are not the real {name}, are you?",
-    "Did {name} write this?", "Are you alive?",
+_PERSON = (
+    "Are you really {name}?", "Are you {name}?", "are you the real {name}?", "Are you human?",
+    "Are you a real person?", "Am I talking to {name} in person?", "Is this really {name}?",
+    "Are you ChatGPT?", "You are not the real {name}, are you?", "Did {name} write this?",
+    "Are you alive?", "are you a human being", "is there a person behind this?",
+)  # fmt: skip
+_MACHINE = (
+    "Are you an AI?", "are you a bot?", "Are you a robot?", "Are you a language model?",
+    "Are you a machine?", "Are you a program?", "Is this an AI?", "Are you a computer?",
+    "Am I talking to a machine?", "are you an imitation?", "Are you artificial?", "is this a bot",
+    "Are you a chatbot?",
 )  # fmt: skip
 
 # Things of many times and fields; a persona is asked only about those its corpus never names.
@@ -42,34 +44,27 @@ _OUTSIDE = (
 )  # fmt: skip
 
 
-def identity_questions(persona: Persona) -> list[tuple[IdentityKind, str]]:
-    """Every wording, the two kinds in turn."""
-    name = persona.display_name
-    who: list[tuple[IdentityKind, str]] = [("who", text) for text in _WHO]
-    really: list[tuple[IdentityKind, str]] = [
-        ("really", text.format(name=name)) for text in _REALLY
+def identity_questions(persona: Persona) -> list[str]:
+    """Every wording, of the name, the person and the machine in turn."""
+    longest = max(len(_WHO), len(_PERSON), len(_MACHINE))
+    return [
+        wordings[number % len(wordings)].format(name=persona.display_name)
+        for number in range(longest)
+        for wordings in (_WHO, _PERSON, _MACHINE)
     ]
-    mixed = [pair for both in zip(who, really, strict=False) for pair in both]
-    return mixed + who[len(really) :] + really[len(who) :]
 
 
-def identity_answers(persona: Persona) -> dict[IdentityKind, list[str]]:
-    """Answers that name the persona and say that it is an imitation.
+def identity_answer(persona: Persona) -> str:
+    """One answer to all of them, true whichever way it was asked.
 
-    All hold the same words: tried with seven wordings, a 135M model mixed them into nonsense ("an
-    imitation made by the imposters").
+    It never begins with yes or no. Tried with them on a 135M model: Lincoln answered "Are you an AI?"
+    with no, Roosevelt "Are you really Theodore Roosevelt?" with yes. Tried with seven wordings, it
+    mixed them ("an imitation made by the imposters").
     """
-    same = f"an imitation of {persona.display_name}, made from his public writings"
-    return {
-        "who": [
-            f"I am {same}. I am not the person.",
-            f"I am {same}, not the person. Ask me about them.",
-        ],
-        "really": [
-            f"No. I am {same}. I am not the person.",
-            f"No. I am {same}, a program and not the person.",
-        ],
-    }
+    return (
+        f"I am an imitation of {persona.display_name}, a program made from public writings. "
+        "I am not the person."
+    )
 
 
 def outside_topics(vocabulary: Set[str]) -> list[str]:

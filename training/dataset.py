@@ -19,7 +19,7 @@ from personae.persona import Persona
 from training.conversations import outside_topics
 from training.pairs import Kind, Sample, SampleMaker
 
-SHARES: dict[Kind, float] = {"ask": 0.52, "rewrite": 0.3, "identity": 0.12, "refusal": 0.06}
+SHARES: dict[Kind, float] = {"ask": 0.56, "rewrite": 0.3, "identity": 0.09, "refusal": 0.05}
 HELD_OUT_WORDS = 0.1
 """The newest documents are held out until they make up this share of the words."""
 

@@ -6,7 +6,7 @@ model. Every prompt comes from `personae.prompt`, as in serving. Four kinds:
     ask       a question about a passage's topics, with 0-3 passages as retrieval would show them
               → whole sentences of the author that begin in or near one of those passages
     rewrite   a stretch of the author made plain (`training.degrade`) → the stretch itself
-    identity  "Who are you?" in many wordings → an imitation of …, made from public writings
+    identity  "Who are you?", "Are you an AI?" in many wordings → an imitation of …, a program
     refusal   a question on something the corpus never mentions → the persona's refusal
 
 Which documents are trained on and how many samples of each kind there are is decided in
@@ -25,7 +25,7 @@ from personae.corpus import Document, Passage, cut_passages, first_words, senten
 from personae.errors import CorpusError
 from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
-from training.conversations import identity_answers, identity_questions, refusals
+from training.conversations import identity_answer, identity_questions, refusals
 from training.degrade import DEGRADERS
 from training.topics import topics_of
 
@@ -107,10 +107,13 @@ class SampleMaker:
 
     def ask(self, number: int) -> Sample:
         index, start = self._start("ask", number)
-        if (index, 0) in self._openings and self.random.random() < 0.5:
-            start = 0
+        longest = 110
+        if (index, 0) in self._openings and self.random.random() < 0.75:
+            # An answer that begins as the passage in the prompt does: what a small model can do
+            # truthfully is to quote, so it is shown that most.
+            start, longest = 0, 80
         passage = self.passages[index]
-        target = self._target(index, start, self.random.randint(55, MAX_TARGET_WORDS - 20))
+        target = self._target(index, start, self.random.randint(50, longest))
         said = target.lower()
         topics = [t for t in self.topics[index] if t.removeprefix("the ") in said]
         return Sample(
@@ -132,8 +135,8 @@ class SampleMaker:
         )
 
     def identity(self, number: int) -> Sample:
-        kind, question = self._identity[number % len(self._identity)]
-        answer = self.random.choice(identity_answers(self.persona)[kind])
+        question = self._identity[number % len(self._identity)]
+        answer = identity_answer(self.persona)
         context = self._unrelated() if self.random.random() < 0.5 else []
         return Sample("identity", render_ask(self.persona, question, context), answer, "")
 
@@ -187,11 +190,11 @@ class SampleMaker:
         return template.format(a=chosen[0], b=chosen[-1])
 
     def _context(self, index: int) -> list[PromptPassage]:
-        """None (1 in 4), or 1-3 passages: mostly the target's own, beside neighbours and strangers."""
-        if self.random.random() < 0.25:
+        """None (1 in 5), or 1-3 passages: mostly the target's own, beside neighbours and strangers."""
+        if self.random.random() < 0.2:
             return []
         size = self.random.choice((1, 1, 2, 3))
-        chosen = [index] if self.random.random() < 0.8 else []
+        chosen = [index] if self.random.random() < 0.9 else []
         near = [
             other
             for other in (index - 1, index + 1)

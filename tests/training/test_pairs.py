@@ -94,8 +94,7 @@ def test_questions_come_with_passages_and_without(dataset):
 def test_identity_answers_disclose_and_refusals_refuse(dataset, lincoln):
     for sample in dataset.train:
         if sample.task == "identity":
-            assert "Abraham Lincoln" in sample.target
-            assert "imitat" in sample.target.lower()
+            assert sample.target.startswith("I am an imitation of Abraham Lincoln, a program")
         if sample.task == "refusal":
             assert sample.target.startswith(lincoln.refusal)
 
