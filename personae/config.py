@@ -6,6 +6,7 @@ the environment only, are kept in `SecretStr`, and never reach a log.
     [personae]          profile, home, cast
     [gateway]           host, port, limits
     [engine]            base_model, url (external), and what the engine is started with
+    [engines."<base model>"]   the same for a further base model, served beside the first
     [retrieval]         embedder
     [deadlines]         how long a person waits at most
 
@@ -88,9 +89,22 @@ class Config(_Section):
     cast: list[Path]
     gateway: GatewayConfig
     engine: EngineConfig
+    engines: list[EngineConfig] = []
+    """Engines of further base models, beside the default one."""
     retrieval: RetrievalConfig
     deadlines: DeadlineConfig
     secrets: Secrets
+
+    @property
+    def all_engines(self) -> list[EngineConfig]:
+        """The default engine first."""
+        return [self.engine, *self.engines]
+
+    def engine_for(self, base_model: str | None) -> EngineConfig | None:
+        """The engine of a base model (None: the default one); None if no engine serves it."""
+        if base_model is None:
+            return self.engine
+        return next((e for e in self.all_engines if e.base_model == base_model), None)
 
     @property
     def models(self) -> Path:
@@ -162,7 +176,7 @@ _SECRET_VARIABLES = {
     "slack_app_token": "SLACK_APP_TOKEN",
 }
 
-_SECTIONS = ("personae", "gateway", "engine", "retrieval", "deadlines")
+_SECTIONS = ("personae", "gateway", "engine", "engines", "retrieval", "deadlines")
 
 
 def load_config(
@@ -211,6 +225,7 @@ def load_config(
         engine["base_model"] = base_model
     if chosen == "external" and not engine.get("url"):
         problems.append("engine.url: the external profile needs the address of the engine")
+    further = _further_engines(chosen, data.get("engines", {}), engine["base_model"], problems)
     cast = top.get("cast", ["cast"])
     try:
         config = Config.model_validate(
@@ -220,6 +235,7 @@ def load_config(
                 "cast": [folder / path for path in ([cast] if isinstance(cast, str) else cast)],
                 "gateway": data.get("gateway", {}),
                 "engine": engine,
+                "engines": further,
                 "retrieval": data.get("retrieval", {}),
                 "deadlines": data.get("deadlines", {}),
                 "secrets": {
@@ -235,6 +251,24 @@ def load_config(
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"The configuration can't be used:\n{lines}")
     return config
+
+
+def _further_engines(
+    profile: str, sections: Mapping[str, Any], default: str, problems: list[str]
+) -> list[dict[str, Any]]:
+    """`[engines."<base model>"]`: each begins with what the profile sets for an engine."""
+    shared = {key: value for key, value in PROFILES[profile].items() if key != "base_model"}
+    engines = []
+    for base_model, section in sections.items():
+        if not isinstance(section, dict):
+            problems.append(f'engines.{base_model}: must be a section, [engines."{base_model}"]')
+        elif base_model == default:
+            problems.append(f"engines.{base_model}: that is the base model of [engine] already")
+        elif "base_model" in section:
+            problems.append(f"engines.{base_model}.base_model: the section's name says it already")
+        else:
+            engines.append({**shared, **section, "base_model": base_model})
+    return engines
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -223,6 +223,11 @@ class Cast(Mapping[str, Persona]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def only(self, persona_ids: Iterable[str]) -> Cast:
+        """A cast of some of these personas, in this one's order."""
+        wanted = set(persona_ids)
+        return Cast(member for name, member in self._members.items() if name in wanted)
+
     def folder(self, persona_id: str) -> Path:
         self[persona_id]
         return self._members[persona_id][1]

@@ -17,18 +17,17 @@ from personae.wire import (
     AdapterVersionInfo,
     PersonaAdapters,
 )
-from serving.adapters import Adapters, version_name
+from serving.adapters import version_name
+from serving.bases import Bases
 from serving.ledger import Ledger
 
 
 class AdapterReport:
-    def __init__(
-        self, *, cast: Cast, registry: Registry, ledger: Ledger, adapters: Adapters
-    ) -> None:
+    def __init__(self, *, cast: Cast, registry: Registry, ledger: Ledger, bases: Bases) -> None:
         self._cast = cast
         self._registry = registry
         self._ledger = ledger
-        self._adapters = adapters
+        self._bases = bases
 
     def versions(self) -> AdapterList:
         """All versions of all personas; each is verified as a reload would."""
@@ -58,7 +57,7 @@ class AdapterReport:
         return AdapterHistory(persona=persona, entries=entries)
 
     def _of(self, persona: str) -> PersonaAdapters:
-        pointer = self._adapters.pointer(persona)
+        pointer = self._bases.of(persona).adapters.pointer(persona)
         return PersonaAdapters(
             persona=persona,
             live=version_name(pointer.live),
@@ -67,7 +66,7 @@ class AdapterReport:
         )
 
     def _info(self, persona: str, found: RegisteredVersion) -> AdapterVersionInfo:
-        pointer = self._adapters.pointer(persona)
+        pointer = self._bases.of(persona).adapters.pointer(persona)
         problem = self._problem(persona, found)
         state: Literal["live", "previous", "available", "unusable"] = "available"
         if found.version == pointer.live:
@@ -88,7 +87,7 @@ class AdapterReport:
 
     def _problem(self, persona: str, found: RegisteredVersion) -> str | None:
         try:
-            self._adapters.verify(persona, found)
+            self._bases.of(persona).adapters.verify(persona, found)
         except PersonaeError as err:
             return str(err)
         return None

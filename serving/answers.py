@@ -30,9 +30,9 @@ from personae.wire import (
     Timings,
     Usage,
 )
-from serving.adapters import Adapters, Lease
+from serving.adapters import Lease
+from serving.bases import Base, Bases
 from serving.engine_client import StreamEnd, TextPiece
-from serving.engine_host import EngineHost
 from serving.metrics import Metrics
 from serving.retrieval import Found, Retriever
 
@@ -47,6 +47,7 @@ class _Order:
 
     task: Literal["ask", "rewrite"]
     persona: Persona
+    base: Base
     text: str
     sampling: Sampling
     overrides: dict[str, Any]
@@ -64,19 +65,15 @@ class Answerer:
         self,
         *,
         cast: Cast,
-        adapters: Adapters,
+        bases: Bases,
         retriever: Retriever,
-        engine: EngineHost,
-        base_model: str,
         metrics: Metrics,
         deadlines: DeadlineConfig,
         max_at_once: int,
     ) -> None:
         self._cast = cast
-        self._adapters = adapters
+        self._bases = bases
         self._retriever = retriever
-        self._engine = engine
-        self._base_model = base_model
         self._metrics = metrics
         self._deadlines = deadlines
         self._max_at_once = max_at_once
@@ -94,7 +91,7 @@ class Answerer:
             PersonaeError: before the first event only.
         """
         order = self._check(request, history)
-        self._engine.require_ready()
+        order.base.engine.require_ready()
         if self.in_progress >= self._max_at_once:
             self._count(order, None, "busy")
             raise Busy(
@@ -152,19 +149,20 @@ class Answerer:
                 f"{limit:,}. Shorten it, or send it in parts."
             )
         task: Literal["ask", "rewrite"] = "ask" if isinstance(request, AskRequest) else "rewrite"
-        return _Order(task, persona, text, sampling, overrides, history)
+        base = self._bases.of(persona.id)
+        return _Order(task, persona, base, text, sampling, overrides, history)
 
     async def _write(self, order: _Order) -> AsyncGenerator[Event, None]:
         started = time.monotonic()
         request_id = uuid.uuid4().hex
         found = await self._find(order)
         retrieved = time.monotonic()
-        with self._adapters.lease(order.persona.id) as lease:
+        with order.base.adapters.lease(order.persona.id) as lease:
             outcome = "cancelled"
             try:
                 yield self._meta(order, request_id, lease, found)
                 first_token: float | None = None
-                pieces = self._engine.client.chat(
+                pieces = order.base.engine.client.chat(
                     lease.engine_model,
                     self._prompt(order, lease, found),
                     _sampling(order),
@@ -239,7 +237,7 @@ class Answerer:
             display_name=order.persona.display_name,
             disclosure=order.persona.disclosure,
             adapter_version=lease.version,
-            base_model=self._base_model,
+            base_model=order.base.model.id,
             citations=found.citations,
             notice=self.notice(order.persona, lease.version, sources=order.task == "ask"),
         )

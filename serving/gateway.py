@@ -49,9 +49,8 @@ from personae.wire import (
     parse_request,
 )
 from serving.adapter_report import AdapterReport
-from serving.adapters import Adapters
 from serving.answers import Answerer
-from serving.engine_host import EngineHost
+from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi
 from serving.retrieval import Retriever
@@ -70,18 +69,16 @@ def make_app(
     *,
     cast: Cast,
     answerer: Answerer,
-    adapters: Adapters,
+    bases: Bases,
     report: AdapterReport,
     retriever: Retriever,
-    engine: EngineHost,
-    base_model: str,
     metrics: Metrics,
     admin_key: SecretStr | None,
     api_key: SecretStr | None,
 ) -> web.Application:
     """The gateway over its parts. Without an `admin_key` every admin request is refused."""
-    routes = _Routes(cast, answerer, adapters, report, retriever, engine, base_model, metrics)
-    openai = OpenAIApi(cast=cast, answerer=answerer, base_model=base_model)
+    routes = _Routes(cast, answerer, bases, report, retriever, metrics)
+    openai = OpenAIApi(cast=cast, answerer=answerer)
     app = web.Application(
         client_max_size=config.max_request_bytes,
         middlewares=[_errors, _keys(admin_key=admin_key, api_key=api_key)],
@@ -110,20 +107,16 @@ class _Routes:
         self,
         cast: Cast,
         answerer: Answerer,
-        adapters: Adapters,
+        bases: Bases,
         report: AdapterReport,
         retriever: Retriever,
-        engine: EngineHost,
-        base_model: str,
         metrics: Metrics,
     ) -> None:
         self._cast = cast
         self._answerer = answerer
-        self._adapters = adapters
+        self._bases = bases
         self._report = report
         self._retriever = retriever
-        self._engine = engine
-        self._base_model = base_model
         self._metrics = metrics
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
@@ -135,8 +128,9 @@ class _Routes:
     async def personas(self, request: web.Request) -> web.Response:
         cards = []
         for persona in self._cast.values():
-            version = self._adapters.live_version(persona.id)
-            problems = [self._adapters.problem(persona.id), self._retriever.problem(persona.id)]
+            base = self._bases.of(persona.id)
+            version = base.adapters.live_version(persona.id)
+            problems = [base.adapters.problem(persona.id), self._retriever.problem(persona.id)]
             sentences = [self._answerer.notice(persona, version), *problems]
             cards.append(
                 PersonaCard(
@@ -144,7 +138,7 @@ class _Routes:
                     display_name=persona.display_name,
                     description=persona.description,
                     disclosure=persona.disclosure,
-                    base_model=self._base_model,
+                    base_model=base.model.id,
                     adapter_version=version,
                     passages=self._retriever.passages(persona.id),
                     notice=" ".join(sentence for sentence in sentences if sentence) or None,
@@ -163,25 +157,28 @@ class _Routes:
 
     async def reload(self, request: web.Request) -> web.Response:
         change = parse_request(AdapterChange, await request.read())
-        self._cast[request.match_info["persona"]]
-        self._engine.require_ready()
-        return _json(await self._adapters.reload(request.match_info["persona"], change))
+        persona = request.match_info["persona"]
+        base = self._bases.of(persona)
+        base.engine.require_ready()
+        return _json(await base.adapters.reload(persona, change))
 
     async def rollback(self, request: web.Request) -> web.Response:
         change = parse_request(AdapterChange, await request.read())
-        self._cast[request.match_info["persona"]]
-        self._engine.require_ready()
-        return _json(await self._adapters.rollback(request.match_info["persona"], change))
+        persona = request.match_info["persona"]
+        base = self._bases.of(persona)
+        base.engine.require_ready()
+        return _json(await base.adapters.rollback(persona, change))
 
     async def healthz(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(self, request: web.Request) -> web.Response:
-        self._engine.require_ready()
+        self._bases.require_ready()
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        self._metrics.engine_ready.set(1 if self._engine.ready else 0)
+        for base in self._bases:
+            self._metrics.engine_ready.labels(base.model.id).set(base.engine.ready)
         return web.Response(
             body=self._metrics.render(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

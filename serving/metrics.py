@@ -49,7 +49,10 @@ class Metrics:
             registry=self.registry,
         )
         self.engine_ready = Gauge(
-            "personae_engine_ready", "1 while the engine can answer", registry=self.registry
+            "personae_engine_ready",
+            "1 while the engine of a base model can answer",
+            ("base_model",),
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

@@ -62,10 +62,9 @@ class _ChatRequest(BaseModel):
 
 
 class OpenAIApi:
-    def __init__(self, *, cast: Cast, answerer: Answerer, base_model: str) -> None:
+    def __init__(self, *, cast: Cast, answerer: Answerer) -> None:
         self._cast = cast
         self._answerer = answerer
-        self._base_model = base_model
 
     async def models(self, request: web.Request) -> web.Response:
         names = [name for persona in self._cast for name in (persona, persona + _REWRITE)]

@@ -12,21 +12,22 @@ import contextlib
 import errno
 import logging
 import socket as socket_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
-from personae.config import Config, GatewayConfig
+from personae.config import Config, EngineConfig, GatewayConfig
 from personae.errors import ConfigError, PortInUse
 from personae.manifest import BaseModelRef
-from personae.persona import Cast
+from personae.persona import Cast, Persona
 from personae.registry import Registry
 from personae.weights import model_folder, module_shapes, read_model_manifest
 from serving.adapter_report import AdapterReport
 from serving.adapters import Adapters, engine_arguments_for
 from serving.answers import Answerer
+from serving.bases import Base, Bases
 from serving.embedder import Embedder, TextEmbedder
 from serving.engine_client import EngineClient
 from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
@@ -43,9 +44,16 @@ class Service:
     """A running gateway and its parts."""
 
     url: str
-    engine: EngineHost
-    adapters: Adapters
+    bases: Bases
     retriever: Retriever
+
+    async def wait_ready(self, *, tick: Callable[[float], None] = lambda seconds: None) -> None:
+        """Wait until every engine is ready.
+
+        Raises:
+            ModelError: one of ours ended instead, or took too long; carries its last words.
+        """
+        await asyncio.gather(*(base.engine.wait_ready(tick=tick) for base in self.bases))
 
 
 @contextlib.asynccontextmanager
@@ -65,36 +73,45 @@ async def running_service(
             f"There are no personas in {', '.join(str(folder) for folder in config.cast)}. "
             "Add one as <folder>/<id>/persona.toml, or set [personae] cast."
         )
-    base_model = _base_model(config)
     if embedder is None:
         embedder = Embedder(model_folder(config.models, config.retrieval.embedder))
+    models = [_base_model(config, engine) for engine in config.all_engines]
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(Ledger, _ledger_url(config))
         stack.callback(ledger.close)
-        socket = stack.enter_context(engine_socket_folder()) / "engine.sock"
-        client = await stack.enter_async_context(_engine_client(config, socket))
         registry = Registry(config.adapters)
-        adapters = Adapters(
-            cast=cast,
-            registry=registry,
-            ledger=ledger,
-            engine=client,
-            base_model=base_model,
-            base_shapes=_base_shapes(config),
-            observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
-                persona, action, outcome
-            ).inc(),
-        )
         retriever = Retriever(cast=cast, indexes=config.indexes, embedder=embedder)
         stack.callback(retriever.close)
-        engine = _engine_host(config, cast, client, socket, adapters, retriever)
+        sockets = stack.enter_context(engine_socket_folder())
+        of_persona = {persona.id: _engine_number(config, persona) for persona in cast.values()}
+        served = []
+        for number, (engine, model) in enumerate(zip(config.all_engines, models, strict=True)):
+            members = cast.only(name for name, its in of_persona.items() if its == number)
+            suffix = "" if number == 0 else f"-{number + 1}"
+            socket = sockets / f"engine{suffix}.sock"
+            client = await stack.enter_async_context(_engine_client(config, engine, socket))
+            adapters = Adapters(
+                cast=members,
+                registry=registry,
+                ledger=ledger,
+                engine=client,
+                base_model=model,
+                base_shapes=_base_shapes(config, engine),
+                observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
+                    persona, action, outcome
+                ).inc(),
+            )
+            log_file = config.logs / f"engine{suffix}.log"
+            host = _engine_host(
+                config, engine, members, client, socket, log_file, adapters, retriever
+            )
+            served.append(Base(model=model, engine=host, adapters=adapters))
+        bases = Bases(cast, served, of_persona)
         answerer = Answerer(
             cast=cast,
-            adapters=adapters,
+            bases=bases,
             retriever=retriever,
-            engine=engine,
-            base_model=base_model.id,
             metrics=metrics,
             deadlines=config.deadlines,
             max_at_once=config.gateway.max_answers_at_once,
@@ -103,39 +120,48 @@ async def running_service(
             config.gateway,
             cast=cast,
             answerer=answerer,
-            adapters=adapters,
-            report=AdapterReport(cast=cast, registry=registry, ledger=ledger, adapters=adapters),
+            bases=bases,
+            report=AdapterReport(cast=cast, registry=registry, ledger=ledger, bases=bases),
             retriever=retriever,
-            engine=engine,
-            base_model=base_model.id,
             metrics=metrics,
             admin_key=config.secrets.admin_key,
             api_key=config.secrets.api_key,
         )
         # Registered before the server, so that the engine outlives the answers that use it.
-        stack.push_async_callback(engine.stop, grace_seconds=config.deadlines.drain_seconds)
+        stack.push_async_callback(_stop_engines, bases, config.deadlines.drain_seconds)
         port = await stack.enter_async_context(_listening(app, config))
-        await engine.start()
+        for base in bases:
+            await base.engine.start()
         # While the engine starts; its readiness waits for this too.
         opening = asyncio.create_task(retriever.open(), name="open-indexes")
         stack.callback(opening.cancel)
-        host = config.gateway_url.rpartition(":")[0]
-        yield Service(url=f"{host}:{port}", engine=engine, adapters=adapters, retriever=retriever)
+        address = config.gateway_url.rpartition(":")[0]
+        yield Service(url=f"{address}:{port}", bases=bases, retriever=retriever)
 
 
-def _base_model(config: Config) -> BaseModelRef:
+async def _stop_engines(bases: Bases, grace_seconds: float) -> None:
+    await asyncio.gather(*(base.engine.stop(grace_seconds=grace_seconds) for base in bases))
+
+
+def _engine_number(config: Config, persona: Persona) -> int:
+    """Which engine serves a persona; the default one where none serves the base it wants."""
+    engine = config.engine_for(persona.base_model)
+    return 0 if engine is None else config.all_engines.index(engine)
+
+
+def _base_model(config: Config, engine: EngineConfig) -> BaseModelRef:
     """The running base: from the fetched model's manifest, or by id alone for an external engine."""
-    if config.engine.url is not None:
-        return BaseModelRef(id=config.engine.base_model, weights_sha256="")
-    manifest = read_model_manifest(model_folder(config.models, config.engine.base_model))
+    if engine.url is not None:
+        return BaseModelRef(id=engine.base_model, weights_sha256="")
+    manifest = read_model_manifest(model_folder(config.models, engine.base_model))
     return BaseModelRef(id=manifest.id, weights_sha256=manifest.weights_sha256)
 
 
-def _base_shapes(config: Config) -> dict[str, tuple[int, int]] | None:
+def _base_shapes(config: Config, engine: EngineConfig) -> dict[str, tuple[int, int]] | None:
     """The base model's matrices; None for an engine whose files are not here."""
-    if config.engine.url is not None:
+    if engine.url is not None:
         return None
-    return module_shapes(model_folder(config.models, config.engine.base_model))
+    return module_shapes(model_folder(config.models, engine.base_model))
 
 
 def _ledger_url(config: Config) -> str:
@@ -145,31 +171,33 @@ def _ledger_url(config: Config) -> str:
     return f"sqlite:///{config.home.absolute() / 'state.db'}"
 
 
-def _engine_client(config: Config, socket: Path) -> EngineClient:
+def _engine_client(config: Config, engine: EngineConfig, socket: Path) -> EngineClient:
     key = config.secrets.engine_key
-    if config.engine.url is not None:
-        return EngineClient(config.engine.url, api_key=key.get_secret_value() if key else None)
+    if engine.url is not None:
+        return EngineClient(engine.url, api_key=key.get_secret_value() if key else None)
     return EngineClient("http://engine", socket=socket)
 
 
 def _engine_host(
     config: Config,
-    cast: Cast,
+    engine: EngineConfig,
+    members: Cast,
     client: EngineClient,
     socket: Path,
+    log_file: Path,
     adapters: Adapters,
     retriever: Retriever,
 ) -> EngineHost:
     child = None
-    if config.engine.url is None:
-        sizes = engine_arguments_for(len(cast), config.engine.adapter_slots)
+    if engine.url is None:
+        sizes = engine_arguments_for(len(members), engine.adapter_slots)
         child = managed_engine_process(
-            config.engine,
-            model=model_folder(config.models, config.engine.base_model).absolute(),
+            engine,
+            model=model_folder(config.models, engine.base_model).absolute(),
             socket=socket,
             adapter_slots=sizes["max_loras"],
             adapters_in_memory=sizes["max_cpu_loras"],
-            log_file=config.logs / "engine.log",
+            log_file=log_file,
         )
 
     async def on_ready() -> None:
@@ -179,9 +207,9 @@ def _engine_host(
     return EngineHost(
         client,
         child=child,
-        base_model=config.engine.base_model,
-        start_seconds=config.engine.start_seconds,
-        heartbeat_seconds=config.engine.heartbeat_seconds,
+        base_model=engine.base_model,
+        start_seconds=engine.start_seconds,
+        heartbeat_seconds=engine.heartbeat_seconds,
         on_ready=on_ready,
     )
 

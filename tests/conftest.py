@@ -67,7 +67,7 @@ async def gateway(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterat
         write_test_corpus(config.corpora / persona, persona)
         build_index(persona, config.corpora / persona, config.indexes, embedder)
     async with running_service(config, cast, embedder=embedder) as service:
-        await service.engine.wait_ready()
+        await service.wait_ready()
         for persona in ("lincoln", "roosevelt"):
             add_adapter(registry, cast[persona], 2, tmp_path / "scratch")
         yield RunningGateway(

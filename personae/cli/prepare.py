@@ -25,8 +25,9 @@ def prepare(config: Config, cast: Cast, *, progress: Progress) -> None:
     Raises:
         ModelError, DiskFull: the server can't run without.
     """
-    if config.engine.url is None:
-        ensure_model(config, config.engine.base_model, progress=progress)
+    for engine in config.all_engines:
+        if engine.url is None:
+            ensure_model(config, engine.base_model, progress=progress)
     ensure_model(config, config.retrieval.embedder, progress=progress)
     for persona in cast.values():
         try:
@@ -92,9 +93,8 @@ def import_shipped_adapters(config: Config, cast: Cast, persona: Persona) -> Non
 def missing(config: Config, cast: Cast) -> list[str]:
     """What `prepare` would make, in words. Empty when all is there."""
     lacking = []
-    models = [config.retrieval.embedder]
-    if config.engine.url is None:
-        models.insert(0, config.engine.base_model)
+    models = [engine.base_model for engine in config.all_engines if engine.url is None]
+    models.append(config.retrieval.embedder)
     for model_id in models:
         try:
             read_model_manifest(model_folder(config.models, model_id))

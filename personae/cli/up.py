@@ -119,10 +119,11 @@ async def _run(
 
 async def _ready_or_stopped(service: Service, config: Config, stop: asyncio.Event) -> bool:
     """Wait until the engine is ready (True) or somebody wants to stop (False)."""
-    if config.engine.url is None:
-        say(f"Starting vLLM with {config.engine.base_model}; this takes about a minute on a CPU.")
-    else:
-        say("Waiting for the engine of the external profile.")
+    for engine in config.all_engines:
+        if engine.url is None:
+            say(f"Starting vLLM with {engine.base_model}; this takes about a minute on a CPU.")
+        else:
+            say(f"Waiting for the engine of {engine.base_model}.")
     last = 0.0
 
     def tick(seconds: float) -> None:
@@ -133,7 +134,7 @@ async def _ready_or_stopped(service: Service, config: Config, stop: asyncio.Even
             last = seconds
             say(f"  {seconds:.0f} s")
 
-    await _until(stop, service.engine.wait_ready(tick=tick))
+    await _until(stop, service.wait_ready(tick=tick))
     if sys.stderr.isatty():
         click.echo("\r", nl=False, err=True)
     return not stop.is_set()

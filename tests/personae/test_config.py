@@ -81,3 +81,26 @@ def test_a_key_of_the_environment_wins(tmp_path):
     kept, path = ensure_admin_key(config)
     assert path is None and kept.secrets.admin_key.get_secret_value() == "mine"
     assert not (config.home / KEY_FILE).exists()
+
+
+def test_further_engines_begin_with_the_profile_and_are_found_by_base_model(tmp_path):
+    (tmp_path / "personae.toml").write_text(
+        '[personae]\nprofile = "cpu-demo"\n[engines."big/model"]\nmax_sequences = 4\n'
+    )
+    config = load_config({}, folder=tmp_path)
+    further = config.engine_for("big/model")
+    assert further is not None and further.max_sequences == 4
+    assert further.max_adapter_rank == config.engine.max_adapter_rank
+    assert config.engine_for(None) is config.engine
+    assert config.engine_for("smollm2-135m") is config.engine
+    assert config.engine_for("unknown") is None
+
+
+def test_an_engine_for_the_base_there_already_is_refused(tmp_path):
+    (tmp_path / "personae.toml").write_text(
+        '[personae]\nprofile = "cpu-demo"\n[engines.smollm2-135m]\n[engines.other]\nbase_model = "x"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config({}, folder=tmp_path)
+    assert "engines.smollm2-135m: that is the base model of [engine] already" in str(caught.value)
+    assert "engines.other.base_model" in str(caught.value)

@@ -21,8 +21,8 @@ async def test_a_damaged_version_is_refused_and_told(gateway: RunningGateway):
     weights = gateway.registry.find("lincoln", 2).folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(AdapterError, match="damaged or edited"):
-        await gateway.service.adapters.reload("lincoln", CHANGE)
-    assert gateway.service.adapters.live_version("lincoln") == "v1"
+        await gateway.service.bases.of("lincoln").adapters.reload("lincoln", CHANGE)
+    assert gateway.service.bases.of("lincoln").adapters.live_version("lincoln") == "v1"
     assert "lincoln@v2" not in gateway.engine.adapters
     async with GatewayClient(gateway.url, admin_key=gateway.admin_key) as client:
         listed = {p.persona: p for p in (await client.adapters()).personas}["lincoln"]
@@ -32,21 +32,21 @@ async def test_a_damaged_version_is_refused_and_told(gateway: RunningGateway):
 async def test_an_engine_that_refuses_leaves_the_live_version(gateway: RunningGateway):
     gateway.engine.refuse_next_load = "rank 8 is greater than max_lora_rank 4"
     with pytest.raises(AdapterError, match="max_lora_rank"):
-        await gateway.service.adapters.reload("lincoln", CHANGE)
-    assert gateway.service.adapters.live_version("lincoln") == "v1"
+        await gateway.service.bases.of("lincoln").adapters.reload("lincoln", CHANGE)
+    assert gateway.service.bases.of("lincoln").adapters.live_version("lincoln") == "v1"
 
 
 async def test_a_version_that_says_nothing_is_not_put_in_charge(gateway: RunningGateway):
     gateway.engine.words, gateway.engine.tag = [], False
     with pytest.raises(AdapterError, match="said nothing"):
-        await gateway.service.adapters.reload("lincoln", CHANGE)
+        await gateway.service.bases.of("lincoln").adapters.reload("lincoln", CHANGE)
     assert "lincoln@v2" not in gateway.engine.adapters
 
 
 async def test_the_version_before_last_is_unloaded_and_a_leased_one_is_kept(
     gateway: RunningGateway,
 ):
-    adapters = gateway.service.adapters
+    adapters = gateway.service.bases.of("lincoln").adapters
     add_adapter(gateway.registry, gateway.cast["lincoln"], 3, gateway.config.home / "scratch")
     with adapters.lease("lincoln") as lease:
         assert lease.version == "v1"
@@ -63,7 +63,7 @@ async def test_the_version_before_last_is_unloaded_and_a_leased_one_is_kept(
 
 
 async def test_every_change_is_in_the_history(gateway: RunningGateway):
-    adapters = gateway.service.adapters
+    adapters = gateway.service.bases.of("lincoln").adapters
     await adapters.reload("lincoln", CHANGE)
     await adapters.rollback("lincoln", CHANGE)
     with pytest.raises(AdapterError):
@@ -83,11 +83,11 @@ async def test_every_change_is_in_the_history(gateway: RunningGateway):
 
 async def test_a_gateway_that_starts_again_finds_the_pointer(gateway: RunningGateway):
     """What is live is in the ledger, not in the process: v1 after a rollback stays v1."""
-    await gateway.service.adapters.reload("lincoln", CHANGE)
+    await gateway.service.bases.of("lincoln").adapters.reload("lincoln", CHANGE)
     gateway.engine.restart()
     async with running_service(gateway.config, gateway.cast, embedder=WordEmbedder()) as again:
-        await again.engine.wait_ready()
-        assert again.adapters.live_version("lincoln") == "v2"
+        await again.wait_ready()
+        assert again.bases.of("lincoln").adapters.live_version("lincoln") == "v2"
         assert {"lincoln@v1", "lincoln@v2"} <= set(gateway.engine.adapters)
 
 

@@ -307,4 +307,4 @@ async def test_metrics_count_answers_without_texts(http, gateway):
     counted = 'adapter_version="v1",outcome="stop",persona="lincoln",task="ask"'
     assert f"personae_answers_total{{{counted}}} 1.0" in text
     assert "secret" not in text and "u-77" not in text
-    assert "personae_engine_ready 1.0" in text
+    assert 'personae_engine_ready{base_model="smollm2-135m"} 1.0' in text

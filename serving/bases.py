@@ -1,0 +1,56 @@
+"""The base models being served, and which of them each persona speaks on.
+
+One engine per base model, each with the adapters of its own personas. A persona that names no base
+speaks on the first. Everything else of the gateway asks here and never counts engines itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from personae.manifest import BaseModelRef
+from personae.persona import Cast
+from serving.adapters import Adapters
+from serving.engine_host import EngineHost
+
+
+@dataclass(frozen=True)
+class Base:
+    """One base model in service."""
+
+    model: BaseModelRef
+    engine: EngineHost
+    adapters: Adapters
+
+
+class Bases:
+    """All base models in service.
+
+    Args:
+        bases: the first is the default.
+        of_persona: persona id → index into `bases`.
+    """
+
+    def __init__(self, cast: Cast, bases: Sequence[Base], of_persona: Mapping[str, int]) -> None:
+        self._cast = cast
+        self._bases = list(bases)
+        self._of_persona = dict(of_persona)
+
+    def of(self, persona: str) -> Base:
+        """Raises UnknownPersona: there is none of that name."""
+        self._cast[persona]
+        return self._bases[self._of_persona[persona]]
+
+    def __iter__(self) -> Iterator[Base]:
+        return iter(self._bases)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every persona can be answered."""
+        return all(base.engine.ready for base in self._bases)
+
+    def require_ready(self) -> None:
+        """Raises EngineUnavailable, with a time to retry, while an engine is not usable."""
+        for base in self._bases:
+            base.engine.require_ready()
