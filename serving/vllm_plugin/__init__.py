@@ -12,6 +12,7 @@ adapter; and it gathers one copy of the weights for every token, which makes pro
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from importlib import metadata
 
 log = logging.getLogger("vllm.personae_cpu_lora")
@@ -47,8 +48,8 @@ def register() -> None:
     if version not in TESTED_VERSIONS:
         log.warning("not tested with vLLM %s; LoRA on the CPU stays vLLM's own", version)
         return
+    from vllm.lora.layers import LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA
     from vllm.lora.layers.base_linear import BaseLinearLayerWithLoRA
-    from vllm.lora.layers.column_parallel_linear import MergedColumnParallelLinearWithLoRA
     from vllm.platforms.cpu import CpuPlatform
 
     from serving.vllm_plugin.cpu_lora import lay_out_for_products
@@ -60,6 +61,14 @@ def register() -> None:
         return
     setattr(CpuPlatform, _MARK, True)
     CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
-    for layer in (BaseLinearLayerWithLoRA, MergedColumnParallelLinearWithLoRA):
+    linear = [BaseLinearLayerWithLoRA, *_subclasses(BaseLinearLayerWithLoRA)]
+    for layer in (*linear, LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA):
         lay_out_for_products(layer)
     log.info("LoRA on the CPU is personae's: tokens without an adapter keep the base model's")
+
+
+def _subclasses(root: type) -> Iterator[type]:
+    children: list[type] = root.__subclasses__()
+    for child in children:
+        yield child
+        yield from _subclasses(child)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
-from serving.vllm_plugin.products import Batch, add_lora, one_matrix, plan, side_by_side
+from serving.vllm_plugin.products import Batch, Layer, columns_together, plan
+
+# Layers by the address of their first A, which is what vLLM hands to the wrapper.
+_layers: dict[int, Layer] = {}
 
 
 class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
@@ -37,7 +41,8 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         """y += B A x, slice by slice of a packed layer (q, k and v, say). In place."""
         if self._tokens is None:
             self._tokens = plan(self.token_lora_indices)
-        _add(y, x, lora_a_stacked, lora_b_stacked, scale, output_slices, self._tokens)
+        if self._tokens.has_adapters:
+            _add(y, x, lora_a_stacked[0], scale, self._tokens)
 
     def add_lora_logits(
         self,
@@ -53,36 +58,77 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         """The same for the output layer, where each sampled token counts once."""
         if self._samples is None:
             self._samples = plan(self.sampler_indices)
-        a, b = (lora_a_stacked,), (lora_b_stacked,)
-        _add(y, x, a, b, scale, (y.shape[-1],), self._samples)
+        if self._samples.has_adapters:
+            _add(y, x, lora_a_stacked, scale, self._samples)
+
+    def add_lora_embedding(
+        self,
+        y: torch.Tensor,
+        x: torch.Tensor,
+        lora_b_stacked: torch.Tensor,
+        add_inputs: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """The same for the input layer, whose A was applied by looking tokens up: y += B x.
+
+        personae's adapters never hold it (`personae.manifest` refuses them); it is here so that an
+        adapter of somebody else's is right too.
+        """
+        if self._tokens is None:
+            self._tokens = plan(self.token_lora_indices)
+        layer = _layers.get(lora_b_stacked.data_ptr())
+        if not self._tokens.has_adapters or layer is None or not layer.present.any():
+            return
+        slots = self.token_lora_indices.tolist()
+        for row, slot in enumerate(slots):
+            if slot >= 0:
+                y[row] += torch.mv(lora_b_stacked[slot, 0].to(x.dtype), x[row]).to(y.dtype)
 
 
-def _add(
-    y: torch.Tensor,
-    x: torch.Tensor,
-    a: tuple[torch.Tensor, ...],
-    b: tuple[torch.Tensor, ...],
-    scale: float,
-    sizes: tuple[int, ...],
-    batch: Batch,
-) -> None:
+def _add(y: torch.Tensor, x: torch.Tensor, a: torch.Tensor, scale: float, batch: Batch) -> None:
     if scale != 1.0:
         raise ValueError(f"vLLM passed the scale {scale}; this plugin knows only folded scales")
-    if not batch.has_adapters:
-        return
-    # A batch may be padded behind its last token.
-    flat_y = y.view(-1, y.shape[-1])[: batch.tokens]
-    flat_x = x.view(-1, x.shape[-1])[: batch.tokens]
-    add_lora(flat_y, flat_x, a, b, sizes, batch)
+    if y.dim() != 2:
+        y, x = y.view(-1, y.shape[-1]), x.view(-1, x.shape[-1])
+    _layers[a.data_ptr()].add_lora(y, x, batch)
 
 
-def lay_out_for_products(layer: type) -> None:
-    """Have a LoRA layer class allocate its weights as `add_lora` reads them best."""
-    original = layer.create_lora_weights  # type: ignore[attr-defined]
+def lay_out_for_products(layer_class: type) -> None:
+    """Have a LoRA layer class of vLLM allocate its weights as `Layer` reads them, and tell it of
+    every slot that is written."""
+    _wrap(layer_class, "create_lora_weights", _after_create)
+    _wrap(layer_class, "set_lora", _after_write)
+    _wrap(layer_class, "reset_lora", _after_write)
 
-    def create_lora_weights(self: Any, *args: Any, **kwargs: Any) -> None:
+
+def _wrap(layer_class: type, method: str, after: Callable[..., None]) -> None:
+    if method not in vars(layer_class):
+        return  # inherited, and wrapped where it is defined
+    original = getattr(layer_class, method)
+
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self.lora_a_stacked = one_matrix(self.lora_a_stacked)
-        self.lora_b_stacked = tuple(side_by_side(b) for b in self.lora_b_stacked)
+        after(self, *args, **kwargs)
 
-    layer.create_lora_weights = create_lora_weights  # type: ignore[attr-defined]
+    setattr(layer_class, method, wrapped)
+
+
+def _after_create(layer: Any, *_args: Any, **_kwargs: Any) -> None:
+    a, b = layer.lora_a_stacked, layer.lora_b_stacked
+    if isinstance(b, tuple):
+        layer.lora_b_stacked = b = tuple(columns_together(weights) for weights in b)
+        ours = Layer(a, b, layer.output_slices)
+        key = a[0]
+    elif a.dim() == 4:  # the output layer
+        layer.lora_b_stacked = b = columns_together(b)
+        ours = Layer((a,), (b,), (b.shape[2],))
+        key = a
+    else:  # the input layer: its A is looked up by vLLM, only B is ours
+        ours = Layer((a.new_zeros(a.shape[0], 1, b.shape[3], 1),), (b,), (b.shape[2],))
+        key = b
+    layer.personae_layer = ours
+    _layers[key.data_ptr()] = ours
+
+
+def _after_write(layer: Any, index: int, *_args: Any, **_kwargs: Any) -> None:
+    layer.personae_layer.look_at(index)

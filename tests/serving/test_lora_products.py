@@ -5,93 +5,141 @@ from __future__ import annotations
 import pytest
 import torch
 
-from serving.vllm_plugin.products import (
-    MAX_DENSE_TOKENS,
-    add_lora,
-    one_matrix,
-    plan,
-    runs_of,
-    side_by_side,
-)
+from serving.vllm_plugin.products import MANY_TOKENS, Layer, columns_together, plan
+from serving.vllm_plugin.token_kernel import kernel_for
 
-SLOTS, RANK, IN = 3, 8, 32
+SLOTS, IN = 3, 32
 SIZES = (48, 16, 20)
 
 BATCHES = [
     pytest.param([1] * 40, id="one adapter"),
     pytest.param([-1] * 40, id="base only"),
-    pytest.param([2] * 200 + [-1] * 150 + [0] * 5 + [-1], id="prompts"),
+    pytest.param([2] * 400 + [-1] * 350 + [0] * 5 + [-1], id="prompts"),
     pytest.param([0, -1, 2, 1, -1, 0, 2], id="decoding, all mixed"),
     pytest.param([-1], id="one base token"),
     pytest.param([2], id="one token of the last slot"),
-    pytest.param([0, -1] * MAX_DENSE_TOKENS, id="many short runs"),
+    pytest.param([0, 0, 0], id="a pair and one more"),
+    pytest.param([0, -1] * MANY_TOKENS, id="a large group that is not together"),
 ]
 
-Weights = tuple[torch.Tensor, ...]
+# Of the largest value in the result: what one rounding of that type, and sums in another order, cost.
+TOLERANCE = {torch.bfloat16: 2**-7, torch.float32: 2**-18, torch.float16: 2**-9}
 
 
-def weights(n_slices: int, dtype: torch.dtype = torch.bfloat16) -> tuple[Weights, Weights]:
-    """A and B of a layer, as vLLM allocates them with the plugin."""
+def layer(n_slices: int, dtype: torch.dtype, rank: int) -> Layer:
+    """A layer's weights as vLLM allocates them with the plugin, every slot filled."""
     torch.manual_seed(7)
-    a = [torch.randn(SLOTS, 1, RANK, IN).to(dtype) for _ in range(n_slices)]
-    b = [torch.randn(SLOTS, 1, size, RANK).to(dtype) for size in SIZES[:n_slices]]
-    return one_matrix(a), tuple(side_by_side(weight) for weight in b)
+    a = [torch.randn(SLOTS, 1, rank, IN).to(dtype) for _ in range(n_slices)]
+    b = [torch.randn(SLOTS, 1, size, rank).to(dtype) for size in SIZES[:n_slices]]
+    made = Layer(a, [columns_together(weights) for weights in b], SIZES[:n_slices])
+    for slot in range(SLOTS):
+        made.look_at(slot)
+    return made
+
+
+def by_definition(made: Layer, y: torch.Tensor, x: torch.Tensor, slots: list[int]) -> torch.Tensor:
+    expected = y.double()
+    for token, slot in enumerate(slots):
+        offset = 0
+        for down, up, size in zip(made.a, made.b, made.sizes, strict=True):
+            if slot >= 0:
+                h = down[slot, 0].double() @ x[token].double()
+                expected[token, offset : offset + size] += up[slot, 0, :size].double() @ h
+            offset += size
+    return expected
 
 
 @pytest.mark.parametrize("slots", BATCHES)
 @pytest.mark.parametrize("n_slices", [1, 3])
-def test_tokens_get_their_own_adapter_and_base_tokens_keep_every_bit(slots, n_slices):
-    """y += B A x for tokens with an adapter, within bfloat16's tolerance; −1 changes not one bit."""
-    a, b = weights(n_slices)
-    sizes = SIZES[:n_slices]
-    x = torch.randn(len(slots), IN).to(torch.bfloat16)
-    before = torch.randn(len(slots), sum(sizes)).to(torch.bfloat16)
-    expected = before.double()
-    for token, slot in enumerate(slots):
-        offset = 0
-        for down, up, size in zip(a, b, sizes, strict=True):
-            if slot >= 0:
-                h = down[slot, 0].double() @ x[token].double()
-                expected[token, offset : offset + size] += up[slot, 0].double() @ h
-            offset += size
+@pytest.mark.parametrize(
+    ("dtype", "rank"),
+    [(torch.bfloat16, 8), (torch.bfloat16, 16), (torch.float32, 8), (torch.float16, 8)],
+)
+def test_tokens_get_their_own_adapter_and_base_tokens_keep_every_bit(slots, n_slices, dtype, rank):
+    """y += B A x for tokens with an adapter, within the type's tolerance; −1 changes not one bit."""
+    made = layer(n_slices, dtype, rank)
+    x = torch.randn(len(slots), IN).to(dtype)
+    before = torch.randn(len(slots), sum(made.sizes)).to(dtype)
+    expected = by_definition(made, before, x, slots)
     index = torch.tensor(slots)
-    batch = plan(index)
     got = before.clone()
-    if batch.has_adapters:
-        add_lora(got, x, a, b, sizes, batch)
-    # Long batches round once more, in between: h is of size 6 here, B of size 1, r is 8.
-    atol = 8e-3 if len(slots) <= MAX_DENSE_TOKENS else 0.3
-    torch.testing.assert_close(got.double(), expected, rtol=1e-2, atol=atol)
-    base = index < 0
-    assert torch.equal(got[base], before[base])
-    assert batch.has_adapters == bool((~base).any())
+    batch = plan(index)
+    assert batch.has_adapters == bool((index >= 0).any())
+    made.add_lora(got, x, batch)
+    assert torch.equal(got[index < 0], before[index < 0])
+    error = (got.double() - expected).abs().max()
+    assert error <= expected.abs().max() * TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("tokens", [2, 2 * MAX_DENSE_TOKENS])
-def test_padded_weights_are_cut_to_the_slice(tokens):
-    """B may be padded beyond the slice (vocabularies are); the columns next to it stay untouched."""
-    a, b = weights(1)
-    y = torch.zeros(tokens, 48)
-    add_lora(y, torch.randn(tokens, IN), a, b, (20,), plan(torch.arange(tokens) % SLOTS))
-    assert (y[:, :20].abs().sum(dim=1) > 0).all() and not y[:, 20:].any()
+def test_a_slot_that_adapts_only_some_slices_leaves_the_others_alone():
+    made = layer(3, torch.bfloat16, 8)
+    made.b[1][0] = 0
+    made.look_at(0)
+    assert made.present[:, 0].tolist() == [1, 0, 1]
+    for tokens in (2, 2 * MANY_TOKENS):
+        y = torch.zeros(tokens, sum(SIZES), dtype=torch.bfloat16)
+        x = torch.randn(tokens, IN).to(torch.bfloat16)
+        made.add_lora(y, x, plan(torch.zeros(tokens, dtype=torch.long)))
+        changed = y.abs().sum(0) > 0
+        assert changed[:48].all() and not changed[48:64].any() and changed[64:].all()
 
 
-def test_weights_are_read_without_copies_and_written_by_slices():
-    """vLLM writes a version into `a[slot, 0, :r]`, `b[slot, 0, :n, :r]` and zeroes a slot: all reach
-    the storage that the products read."""
-    a = one_matrix([torch.zeros(SLOTS, 1, RANK, IN, dtype=torch.bfloat16) for _ in range(3)])
-    assert all(weight.dtype is torch.float32 and weight.is_contiguous() for weight in a)
-    step = SLOTS * RANK * IN * 4
-    assert [weight.data_ptr() - a[0].data_ptr() for weight in a] == [0, step, 2 * step]
-    b = side_by_side(torch.zeros(SLOTS, 1, 48, RANK, dtype=torch.bfloat16))
-    new = torch.randn(45, RANK)
-    b[1, 0, :45, :RANK].copy_(new)
+@pytest.mark.parametrize("tokens", [2, 2 * MANY_TOKENS])
+def test_padding_is_left_alone(tokens):
+    """B may be padded beyond the slice (vocabularies are), y behind its slices and its last token."""
+    whole = layer(1, torch.bfloat16, 8)
+    made = Layer(whole.a, whole.b, (20,))
+    for slot in range(SLOTS):
+        made.look_at(slot)
+    y = torch.zeros(tokens + 3, 48, dtype=torch.bfloat16)
+    x = torch.randn(tokens + 3, IN).to(torch.bfloat16)
+    made.add_lora(y, x, plan(torch.arange(tokens) % SLOTS))
+    assert (y[:tokens, :20].abs().sum(dim=1) > 0).all()
+    assert not y[:, 20:].any() and not y[tokens:].any()
+
+
+def test_a_token_s_words_do_not_depend_on_its_neighbours():
+    """Alone, in a pair of its slot, or among others: the same numbers but for the last bit."""
+    made = layer(3, torch.bfloat16, 8)
+    x = torch.randn(4, IN).to(torch.bfloat16)
+    alone = torch.zeros(1, sum(SIZES), dtype=torch.bfloat16)
+    made.add_lora(alone, x[:1], plan(torch.tensor([1])))
+    for slots in ([1, 1, 0, 2], [1, -1, 1, 1], [1, 0, 0, 2]):
+        mixed = torch.zeros(4, sum(SIZES), dtype=torch.bfloat16)
+        made.add_lora(mixed, x, plan(torch.tensor(slots)))
+        assert torch.allclose(mixed[0].float(), alone[0].float(), rtol=2**-7, atol=2**-7)
+
+
+def test_weights_written_as_vllm_does_reach_the_storage():
+    """vLLM writes a version into `b[slot, 0, :n, :r]` and zeroes a slot: the kernel's layout follows."""
+    b = columns_together(torch.zeros(SLOTS, 1, 48, 8, dtype=torch.bfloat16))
+    new = torch.randn(45, 8).to(torch.bfloat16)
+    b[1, 0, :45, :8].copy_(new)
     assert torch.equal(b[1, 0, :45], new) and not b[0].any()
-    flat = b.squeeze(1).permute(0, 2, 1).reshape(-1, 48)
-    assert flat.data_ptr() == b.data_ptr()
+    stored = b.squeeze(1).permute(0, 2, 1)
+    assert stored.is_contiguous() and stored.data_ptr() == b.data_ptr()
+    assert columns_together(b).data_ptr() == b.data_ptr()
     b[1] = 0
     assert not b.any()
 
 
-def test_runs_are_contiguous_and_complete():
-    assert runs_of(torch.tensor([2, 2, -1, 0, 0, 0])) == [(0, 2, 2), (2, 3, -1), (3, 6, 0)]
+def test_rounding_is_to_the_nearest_even_and_nan_stays_nan():
+    made = layer(1, torch.bfloat16, 8)
+    x = torch.zeros(1, IN, dtype=torch.bfloat16)
+    x[0, 0] = 1
+    made.a[0].zero_()
+    made.a[0][0, 0, 0, 0] = 1
+    made.b[0].zero_()
+    made.b[0][0, 0, :3, 0] = torch.tensor([2**-8, 3 * 2**-8, float("nan")])
+    made.look_at(0)
+    y = torch.ones(1, 48, dtype=torch.bfloat16)
+    expected = (y.float() + made.b[0][0, 0, :, 0].float()).to(torch.bfloat16)
+    made.add_lora(y, x, plan(torch.tensor([0])))
+    assert torch.equal(y[0, :2], expected[0, :2]) and torch.isnan(y[0, 2])
+
+
+def test_there_is_a_kernel_for_the_types_models_run_in():
+    assert kernel_for(torch.bfloat16, 8) is not None
+    assert kernel_for(torch.float32, 128) is not None
+    assert kernel_for(torch.float16, 8) is None
+    assert kernel_for(torch.bfloat16, 512) is None
