@@ -6,7 +6,8 @@ neither vLLM nor torch until vLLM calls `register`.
 
 What it mends (vLLM 0.32, `vllm/lora/ops/torch_ops/lora_ops.py`): tokens without an adapter carry the
 index −1, and the stock CPU code indexes the stacked weights with it, so they get the *last slot's*
-adapter; and it gathers one copy of the weights for every token, which makes prompts slow.
+adapter; it gathers one copy of the weights for every token, which makes prompts slow; and a text alone
+and the same text in a batch part by rounding. With the plugin a token's result does not depend on the batch.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ def register() -> None:
     if version not in TESTED_VERSIONS:
         log.warning("not tested with vLLM %s; LoRA on the CPU stays vLLM's own", version)
         return
+    from vllm import _custom_ops
     from vllm.lora.layers import LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA
     from vllm.lora.layers.base_linear import BaseLinearLayerWithLoRA
     from vllm.platforms.cpu import CpuPlatform
 
-    from serving.vllm_plugin.cpu_lora import lay_out_for_products
+    from serving.vllm_plugin.cpu_lora import lay_out_for_products, same_product_for_a_lone_row
 
     def get_punica_wrapper(cls: type) -> str:
         return "serving.vllm_plugin.cpu_lora.PersonaePunicaWrapperCPU"
@@ -61,6 +63,7 @@ def register() -> None:
         return
     setattr(CpuPlatform, _MARK, True)
     CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
+    _custom_ops.onednn_mm = same_product_for_a_lone_row(_custom_ops.onednn_mm)
     linear = [BaseLinearLayerWithLoRA, *_subclasses(BaseLinearLayerWithLoRA)]
     for layer in (*linear, LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA):
         lay_out_for_products(layer)

@@ -8,10 +8,11 @@ packed layer (q, k and v, say) stacked weights A (n_slots, r, d_in), B (n_slots,
 The tokens of a batch are sorted by slot once a step; what follows depends on how many share a slot:
 
     few (decoding)       `token_kernel`: one compiled loop for all of them, each weight read once a pair
-    many (prompts)       two plain matrix products a slice
+    many (prompts)       two plain matrix products a slice, where the model runs on several threads
 
-Both compute in float32 and round once into y. vLLM's own CPU code gathers a copy of the weights for every
-token instead, and lets −1 index the last slot (vllm/lora/ops/torch_ops/lora_ops.py, 0.32).
+The loop is as quick for prompts on one thread, and its results do not depend on the batch. vLLM's own CPU
+code gathers a copy of the weights for every token instead, and lets −1 index the last slot
+(vllm/lora/ops/torch_ops/lora_ops.py, 0.32).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 
 MANY_TOKENS = 256
-"""From here a group's tokens go through matrix products, which win by their size (measured)."""
+"""From here a group's tokens go through matrix products if those run on several threads."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,13 @@ class Batch:
     has_adapters: bool
 
 
-def plan(slots: torch.Tensor) -> Batch:
-    """Look at a batch's slots, (n_tokens,) integers with −1 for no adapter, once."""
+def plan(slots: torch.Tensor, *, threads: int | None = None) -> Batch:
+    """Look at a batch's slots, (n_tokens,) integers with −1 for no adapter, once.
+
+    Args:
+        threads: that matrix products run on; None asks torch.
+    """
+    one_thread = (threads or torch.get_num_threads()) == 1
     found = slots.numpy()
     order = np.argsort(found, kind="stable")
     ordered = found[order]
@@ -59,7 +65,7 @@ def plan(slots: torch.Tensor) -> Batch:
         rows, slot = order[start:end], int(ordered[start])
         if slot < 0:
             continue
-        if len(rows) < MANY_TOKENS:
+        if one_thread or len(rows) < MANY_TOKENS:
             few.append(rows)
         else:
             many.append(Group(slot, _neighbours(rows)))

@@ -3,8 +3,10 @@
 One call adds B A x for all slices of a layer and all given tokens. At decoding's sizes (a few tokens, rank 8)
 calling a matrix product costs more than its arithmetic, so the loop is one function, compiled by numba
 (which vLLM requires too) for the processor it runs on: no compiler has to be there. Tokens are taken in
-pairs of one slot, so that a pair reads the weights once. Weights and activations are read as they are
-(bfloat16 or float32), multiplied and summed in float32, and rounded once, to the nearest even, into y.
+pairs of one slot, so that a pair reads the weights once; every token takes the same steps whatever the
+batch, so its result does not depend on its neighbours by one bit. Weights and activations are read as
+they are (bfloat16 or float32), multiplied and summed in float32, and rounded once, to the nearest even,
+into y.
 """
 
 from __future__ import annotations
@@ -121,42 +123,24 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
     """The kernel for one element type, given how to read and write one, and its bytes."""
 
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def dots(wide, rank, d_in, a, h, pair, b, row_bytes):  # type: ignore[no-untyped-def]
-        """h = A x, for one token or for two at once."""
+    def dots(wide, rank, d_in, a, h, b, row_bytes):  # type: ignore[no-untyped-def]
+        """h = A x for two tokens at once. Meanwhile B is fetched, which is needed next."""
         for q in range(rank):
             row = q * d_in
             for line in range(0, row_bytes, 64):
                 _will_read(b + q * row_bytes + line)
             first = np.float32(0)
-            if pair:
-                second = np.float32(0)
-                for k in range(d_in):
-                    weight = read(a, row + k)
-                    first += weight * _read_float32(wide, k)
-                    second += weight * _read_float32(wide, d_in + k)
-                _write_float32(h, MAX_RANK + q, second)
-            else:
-                for k in range(d_in):
-                    first += read(a, row + k) * _read_float32(wide, k)
+            second = np.float32(0)
+            for k in range(d_in):
+                weight = read(a, row + k)
+                first += weight * _read_float32(wide, k)
+                second += weight * _read_float32(wide, d_in + k)
             _write_float32(h, q, first)
+            _write_float32(h, MAX_RANK + q, second)
 
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def add_eight(y, b, columns, size, h):  # type: ignore[no-untyped-def]
-        """y += B h, for rank 8, the demo's."""
-        h0, h1 = _read_float32(h, 0), _read_float32(h, 1)
-        h2, h3 = _read_float32(h, 2), _read_float32(h, 3)
-        h4, h5 = _read_float32(h, 4), _read_float32(h, 5)
-        h6, h7 = _read_float32(h, 6), _read_float32(h, 7)
-        for o in range(size):
-            low = h0 * read(b, o) + h1 * read(b, columns + o)
-            low += h2 * read(b, 2 * columns + o) + h3 * read(b, 3 * columns + o)
-            high = h4 * read(b, 4 * columns + o) + h5 * read(b, 5 * columns + o)
-            high += h6 * read(b, 6 * columns + o) + h7 * read(b, 7 * columns + o)
-            write(y, o, read(y, o) + (low + high))
-
-    @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def add_eight_to_two(y, z, b, columns, size, h):  # type: ignore[no-untyped-def]
-        """The same for two tokens, y and z, each weight read once."""
+    def add_eight(y, z, b, columns, size, h):  # type: ignore[no-untyped-def]
+        """y += B h and z += B h' for rank 8, the demo's."""
         h0, h1 = _read_float32(h, 0), _read_float32(h, 1)
         h2, h3 = _read_float32(h, 2), _read_float32(h, 3)
         h4, h5 = _read_float32(h, 4), _read_float32(h, 5)
@@ -179,7 +163,7 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
 
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
     def add_any(y, b, columns, size, h, rank, sums):  # type: ignore[no-untyped-def]
-        """y += B h, for any rank; rounded once, by way of `sums`."""
+        """y += B h for any rank; rounded once, by way of `sums`."""
         for o in range(size):
             _write_float32(sums, o, np.float32(0))
         for q in range(rank):
@@ -203,12 +187,11 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
             slot = _read_int64(tokens, n + at)
             pair = at + 1 < n and _read_int64(tokens, n + at + 1) == slot
             row = _read_int64(tokens, at)
+            # A token without a partner goes with itself, and the partner's result nowhere.
             other = _read_int64(tokens, at + 1) if pair else row
             for k in range(d_in):
                 _write_float32(wide, k, read(x, row * x_stride + k))
-            if pair:
-                for k in range(d_in):
-                    _write_float32(wide, d_in + k, read(x, other * x_stride + k))
+                _write_float32(wide, d_in + k, read(x, other * x_stride + k))
             for s in range(n_slices):
                 if not _read_byte(present, s * n_slots + slot):
                     continue
@@ -217,13 +200,11 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
                 offset = _read_int64(description, p + 4)
                 a = _read_int64(description, p) + slot * rank * d_in * item
                 b = _read_int64(description, p + 1) + slot * rank * columns * item
-                dots(wide, rank, d_in, a, h, pair, b, columns * item)
+                dots(wide, rank, d_in, a, h, b, columns * item)
                 first = y + (row * y_stride + offset) * item
-                second = y + (other * y_stride + offset) * item
-                if rank == 8 and pair:
-                    add_eight_to_two(first, second, b, columns, size, h)
-                elif rank == 8:
-                    add_eight(first, b, columns, size, h)
+                second = y + (other * y_stride + offset) * item if pair else sums
+                if rank == 8:
+                    add_eight(first, second, b, columns, size, h)
                 else:
                     add_any(first, b, columns, size, h, rank, sums)
                     if pair:
