@@ -77,7 +77,7 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         if self._tokens is None:
             self._tokens = plan(self.token_lora_indices)
         layer = _layers.get(lora_b_stacked.data_ptr())
-        if not self._tokens.has_adapters or layer is None or not layer.present.any():
+        if not self._tokens.has_adapters or layer is None or not layer.ranks.any():
             return
         slots = self.token_lora_indices.tolist()
         for row, slot in enumerate(slots):

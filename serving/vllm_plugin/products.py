@@ -95,8 +95,8 @@ class Layer:
     ) -> None:
         self.a, self.b, self.sizes = tuple(a), tuple(b), tuple(sizes)
         n_slots, _one, rank, d_in = self.a[0].shape
-        self.present = np.zeros((len(self.a), n_slots), dtype=np.uint8)
-        """Which slots adapt which slice: the others are skipped."""
+        self.ranks = np.zeros((len(self.a), n_slots), dtype=np.uint8)
+        """Of each slice and slot: the rank of its adapter, which may be below r; 0 means none."""
         # Not at the top: a worker of vLLM 0.32 looks through all loaded modules when it starts
         # (vllm/triton_utils/dispatcher.py), and stumbles over llvmlite, which comes with numba.
         from serving.vllm_plugin.token_kernel import MAX_RANK, kernel_for
@@ -105,7 +105,7 @@ class Layer:
         self.kernel = kernel_for(self.dtype, rank)
         self._scratch = np.empty(2 * d_in + 2 * MAX_RANK + max(sizes), dtype=np.float32)
         numbers = [self._scratch.ctypes.data, len(self.a), n_slots, rank, d_in]
-        numbers.append(self.present.ctypes.data)
+        numbers.append(self.ranks.ctypes.data)
         offset = 0
         for down, up, size in zip(self.a, self.b, self.sizes, strict=True):
             columns = up.shape[2]
@@ -115,9 +115,10 @@ class Layer:
         self._address = self._description.ctypes.data
 
     def look_at(self, slot: int) -> None:
-        """To be called after a slot's weights were written: notes which slices it adapts."""
+        """To be called after a slot's weights were written: notes which slices it adapts, by what rank."""
         for number, up in enumerate(self.b):
-            self.present[number, slot] = bool(up[slot].any())
+            columns = up[slot, 0].any(dim=0).nonzero()
+            self.ranks[number, slot] = int(columns.max()) + 1 if len(columns) else 0
 
     def add_lora(self, y: torch.Tensor, x: torch.Tensor, batch: Batch) -> None:
         """y += B A x for all slices, in place; rows without an adapter keep every bit.
@@ -148,9 +149,10 @@ class Layer:
         rows = x[group.rows]
         offset = 0
         for number, (down, up, size) in enumerate(zip(self.a, self.b, self.sizes, strict=True)):
-            if self.present[number, group.slot]:
-                h = torch.mm(rows, down[group.slot, 0].to(x.dtype).t())
-                update = torch.mm(h, up[group.slot, 0, :size].to(x.dtype).t())
+            rank = int(self.ranks[number, group.slot])
+            if rank:
+                h = torch.mm(rows, down[group.slot, 0, :rank].to(x.dtype).t())
+                update = torch.mm(h, up[group.slot, 0, :size, :rank].to(x.dtype).t())
                 if isinstance(group.rows, slice):
                     y[group.rows, offset : offset + size] += update
                 else:

@@ -28,8 +28,9 @@ Kernel = Callable[[int, int, int, int, int, int, int], None]
 """(description, x, x's row stride, y, y's row stride, tokens, n): addresses and numbers, because handing over
 an array costs more than the work on it.
 
-description, int64: address of scratch, n_slices, n_slots, r, d_in, address of present (n_slices, n_slots)
-uint8; then for each slice the address of A, the address of B, B's columns, the slice's size, its offset in y.
+description, int64: address of scratch, n_slices, n_slots, r, d_in, address of ranks (n_slices, n_slots)
+uint8, 0 where a slot leaves a slice alone; then for each slice the address of A, the address of B,
+B's columns, the slice's size, its offset in y.
 tokens, int64: n rows of the batch, sorted by slot, then their n slots.
 scratch, float32: 2 d_in + 2 MAX_RANK + the largest size numbers.
 """
@@ -179,7 +180,7 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
         wide = _read_int64(description, 0)
         n_slices, n_slots = _read_int64(description, 1), _read_int64(description, 2)
         rank, d_in = _read_int64(description, 3), _read_int64(description, 4)
-        present = _read_int64(description, 5)
+        ranks = _read_int64(description, 5)
         h = wide + 8 * d_in
         sums = h + 8 * MAX_RANK
         at = 0
@@ -193,22 +194,25 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
                 _write_float32(wide, k, read(x, row * x_stride + k))
                 _write_float32(wide, d_in + k, read(x, other * x_stride + k))
             for s in range(n_slices):
-                if not _read_byte(present, s * n_slots + slot):
+                used = np.int64(_read_byte(ranks, s * n_slots + slot))
+                if used == 0:
                     continue
+                if used < 8 and rank >= 8:
+                    used = 8
                 p = 6 + 5 * s
                 columns, size = _read_int64(description, p + 2), _read_int64(description, p + 3)
                 offset = _read_int64(description, p + 4)
                 a = _read_int64(description, p) + slot * rank * d_in * item
                 b = _read_int64(description, p + 1) + slot * rank * columns * item
-                dots(wide, rank, d_in, a, h, b, columns * item)
+                dots(wide, used, d_in, a, h, b, columns * item)
                 first = y + (row * y_stride + offset) * item
                 second = y + (other * y_stride + offset) * item if pair else sums
-                if rank == 8:
+                if used == 8:
                     add_eight(first, second, b, columns, size, h)
                 else:
-                    add_any(first, b, columns, size, h, rank, sums)
+                    add_any(first, b, columns, size, h, used, sums)
                     if pair:
-                        add_any(second, b, columns, size, h + 4 * MAX_RANK, rank, sums)
+                        add_any(second, b, columns, size, h + 4 * MAX_RANK, used, sums)
             at += 2 if pair else 1
 
     return kernel

@@ -78,13 +78,28 @@ def test_a_slot_that_adapts_only_some_slices_leaves_the_others_alone():
     made = layer(3, torch.bfloat16, 8)
     made.b[1][0] = 0
     made.look_at(0)
-    assert made.present[:, 0].tolist() == [1, 0, 1]
+    assert made.ranks[:, 0].tolist() == [8, 0, 8]
     for tokens in (2, 2 * MANY_TOKENS):
         y = torch.zeros(tokens, sum(SIZES), dtype=torch.bfloat16)
         x = torch.randn(tokens, IN).to(torch.bfloat16)
         made.add_lora(y, x, plan(torch.zeros(tokens, dtype=torch.long), threads=2))
         changed = y.abs().sum(0) > 0
         assert changed[:48].all() and not changed[48:64].any() and changed[64:].all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_adapter_of_a_smaller_rank_than_the_engine_s_is_read_only_so_far(threads):
+    """A version of rank 5 and one of rank 16 in an engine started for 16."""
+    made = layer(1, torch.bfloat16, 16)
+    made.a[0][0, 0, 5:], made.b[0][0, 0, :, 5:] = 0, 0
+    made.look_at(0)
+    assert made.ranks[0].tolist() == [5, 16, 16]
+    slots = [0] * (MANY_TOKENS + 1) + [1, 0]
+    x = torch.randn(len(slots), IN).to(torch.bfloat16)
+    y = torch.randn(len(slots), SIZES[0]).to(torch.bfloat16)
+    expected = by_definition(made, y, x, slots)
+    made.add_lora(y, x, plan(torch.tensor(slots), threads=threads))
+    assert (y.double() - expected).abs().max() <= expected.abs().max() * TOLERANCE[torch.bfloat16]
 
 
 @pytest.mark.parametrize("tokens", [2, 2 * MANY_TOKENS])
