@@ -54,7 +54,11 @@ def register() -> None:
     from vllm.lora.layers.base_linear import BaseLinearLayerWithLoRA
     from vllm.platforms.cpu import CpuPlatform
 
-    from serving.vllm_plugin.cpu_lora import lay_out_for_products, same_product_for_a_lone_row
+    from serving.vllm_plugin.cpu_lora import (
+        lay_out_for_products,
+        same_product_for_a_lone_row,
+        shorter_way_to_products,
+    )
 
     def get_punica_wrapper(cls: type) -> str:
         return "serving.vllm_plugin.cpu_lora.PersonaePunicaWrapperCPU"
@@ -64,6 +68,7 @@ def register() -> None:
     setattr(CpuPlatform, _MARK, True)
     CpuPlatform.get_punica_wrapper = classmethod(get_punica_wrapper)
     _custom_ops.onednn_mm = same_product_for_a_lone_row(_custom_ops.onednn_mm)
+    shorter_way_to_products(BaseLinearLayerWithLoRA)
     linear = [BaseLinearLayerWithLoRA, *_subclasses(BaseLinearLayerWithLoRA)]
     for layer in (*linear, LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA):
         lay_out_for_products(layer)

@@ -26,6 +26,13 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         self._tokens: Batch | None = None
         self._samples: Batch | None = None
 
+    @property
+    def token_batch(self) -> Batch:
+        """The tokens of this step."""
+        if self._tokens is None:
+            self._tokens = plan(self.token_lora_indices)
+        return self._tokens
+
     def add_lora_linear(
         self,
         y: torch.Tensor,
@@ -39,10 +46,8 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         **kwargs: Any,
     ) -> None:
         """y += B A x, slice by slice of a packed layer (q, k and v, say). In place."""
-        if self._tokens is None:
-            self._tokens = plan(self.token_lora_indices)
-        if self._tokens.has_adapters:
-            _add(y, x, lora_a_stacked[0], scale, self._tokens)
+        if self.token_batch.has_adapters:
+            _add(y, x, lora_a_stacked[0], scale, self.token_batch)
 
     def add_lora_logits(
         self,
@@ -74,10 +79,8 @@ class PersonaePunicaWrapperCPU(PunicaWrapperCPU):
         personae's adapters never hold it (`personae.manifest` refuses them); it is here so that an
         adapter of somebody else's is right too.
         """
-        if self._tokens is None:
-            self._tokens = plan(self.token_lora_indices)
         layer = _layers.get(lora_b_stacked.data_ptr())
-        if not self._tokens.has_adapters or layer is None or not layer.ranks.any():
+        if not self.token_batch.has_adapters or layer is None or not layer.ranks.any():
             return
         slots = self.token_lora_indices.tolist()
         for row, slot in enumerate(slots):
@@ -132,6 +135,24 @@ def _after_create(layer: Any, *_args: Any, **_kwargs: Any) -> None:
 
 def _after_write(layer: Any, index: int, *_args: Any, **_kwargs: Any) -> None:
     layer.personae_layer.look_at(index)
+
+
+def shorter_way_to_products(linear_layer: type) -> None:
+    """Have the linear LoRA layers of vLLM call `Layer.add_lora` themselves.
+
+    At a hundred and twenty calls a step, what lies between costs as much as a third of the products.
+    """
+    original = linear_layer._apply_lora_to_output  # type: ignore[attr-defined]
+
+    def _apply_lora_to_output(self: Any, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        if output.dim() != 2:
+            return original(self, x, output)
+        batch = self.punica_wrapper.token_batch
+        if batch.has_adapters:
+            self.personae_layer.add_lora(output, x, batch)
+        return output
+
+    linear_layer._apply_lora_to_output = _apply_lora_to_output  # type: ignore[attr-defined]
 
 
 def same_product_for_a_lone_row(

@@ -197,8 +197,8 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
                 used = np.int64(_read_byte(ranks, s * n_slots + slot))
                 if used == 0:
                     continue
-                if used < 8 and rank >= 8:
-                    used = 8
+                if used < 8 <= rank:
+                    used = np.int64(8)
                 p = 6 + 5 * s
                 columns, size = _read_int64(description, p + 2), _read_int64(description, p + 3)
                 offset = _read_int64(description, p + 4)

@@ -30,7 +30,7 @@ def test_it_listens_on_a_private_socket_and_takes_adapters(tmp_path):
     said = " ".join(command)
     assert f"--uds {tmp_path / 'e.sock'}" in said
     assert "--host" not in command and "--port" not in command
-    assert "--enable-lora --max-lora-rank 8 --max-loras 6 --max-cpu-loras 14" in said
+    assert "--enable-lora --max-lora-rank 16 --max-loras 6 --max-cpu-loras 14" in said
     assert "--no-enable-log-requests" in command
     with engine_socket_folder() as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
