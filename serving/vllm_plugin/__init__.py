@@ -55,7 +55,7 @@ def register() -> None:
     from vllm.platforms.cpu import CpuPlatform
 
     from serving.vllm_plugin.cpu_lora import (
-        lay_out_for_products,
+        keep_layers,
         same_product_for_a_lone_row,
         shorter_way_to_products,
     )
@@ -71,7 +71,7 @@ def register() -> None:
     shorter_way_to_products(BaseLinearLayerWithLoRA)
     linear = [BaseLinearLayerWithLoRA, *_subclasses(BaseLinearLayerWithLoRA)]
     for layer in (*linear, LogitsProcessorWithLoRA, VocabParallelEmbeddingWithLoRA):
-        lay_out_for_products(layer)
+        keep_layers(layer)
     log.info("LoRA on the CPU is personae's: tokens without an adapter keep the base model's")
 
 

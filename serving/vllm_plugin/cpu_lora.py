@@ -1,4 +1,4 @@
-"""vLLM's CPU LoRA wrapper with its products replaced by `products`, and its weights laid out for them."""
+"""vLLM's CPU LoRA wrapper with its products replaced by `products`, which keep the weights packed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
-from serving.vllm_plugin.products import Batch, Layer, columns_together, plan
+from serving.vllm_plugin.products import Batch, Layer, plan
 
 # Layers by the address of their first A, which is what vLLM hands to the wrapper.
 _layers: dict[int, Layer] = {}
@@ -96,9 +96,9 @@ def _add(y: torch.Tensor, x: torch.Tensor, a: torch.Tensor, scale: float, batch:
     _layers[a.data_ptr()].add_lora(y, x, batch)
 
 
-def lay_out_for_products(layer_class: type) -> None:
-    """Have a LoRA layer class of vLLM allocate its weights as `Layer` reads them, and tell it of
-    every slot that is written."""
+def keep_layers(layer_class: type) -> None:
+    """Have a LoRA layer class of vLLM keep a `Layer` of its weights, and tell it of every slot that
+    is written."""
     _wrap(layer_class, "create_lora_weights", _after_create)
     _wrap(layer_class, "set_lora", _after_write)
     _wrap(layer_class, "reset_lora", _after_write)
@@ -119,11 +119,9 @@ def _wrap(layer_class: type, method: str, after: Callable[..., None]) -> None:
 def _after_create(layer: Any, *_args: Any, **_kwargs: Any) -> None:
     a, b = layer.lora_a_stacked, layer.lora_b_stacked
     if isinstance(b, tuple):
-        layer.lora_b_stacked = b = tuple(columns_together(weights) for weights in b)
         ours = Layer(a, b, layer.output_slices)
         key = a[0]
     elif a.dim() == 4:  # the output layer
-        layer.lora_b_stacked = b = columns_together(b)
         ours = Layer((a,), (b,), (b.shape[2],))
         key = a
     else:  # the input layer: its A is looked up by vLLM, only B is ours

@@ -82,11 +82,14 @@ def _neighbours(rows: np.ndarray) -> torch.Tensor | slice:
 
 
 class Layer:
-    """The stacked weights of one layer, as both ways read them.
+    """The stacked weights of one layer, as vLLM writes them and packed as the kernel reads them.
+
+    Packed, all that a token needs of a layer lies in one stretch of memory, in the order it is read, and no
+    longer than its adapter's rank asks for: reading it is most of the work of decoding.
 
     Args:
-        a: per slice (n_slots, 1, r, d_in), contiguous.
-        b: per slice (n_slots, 1, d_out, r), as `columns_together` lays them out.
+        a: per slice (n_slots, 1, r, d_in).
+        b: per slice (n_slots, 1, d_out, r).
         sizes: rows of each slice's output; B may be padded beyond.
     """
 
@@ -99,26 +102,43 @@ class Layer:
         """Of each slice and slot: the rank of its adapter, which may be below r; 0 means none."""
         # Not at the top: a worker of vLLM 0.32 looks through all loaded modules when it starts
         # (vllm/triton_utils/dispatcher.py), and stumbles over llvmlite, which comes with numba.
-        from serving.vllm_plugin.token_kernel import MAX_RANK, kernel_for
+        from serving.vllm_plugin.token_kernel import LANES, MAX_RANK, kernel_for
 
         self.dtype = self.a[0].dtype
         self.kernel = kernel_for(self.dtype, rank)
-        self._scratch = np.empty(2 * d_in + 2 * MAX_RANK + max(sizes), dtype=np.float32)
-        numbers = [self._scratch.ctypes.data, len(self.a), n_slots, rank, d_in]
-        numbers.append(self.ranks.ctypes.data)
+        self._packed: list[torch.Tensor | None] = [None] * n_slots
+        self._table = np.zeros((n_slots, len(self.a), 3), dtype=np.int64)
+        scratch = 2 * d_in + 2 * MAX_RANK + LANES + max(sizes)
+        self._scratch = np.zeros(scratch, dtype=np.float32)
+        numbers = [self._scratch.ctypes.data, len(self.a), d_in, self._table.ctypes.data]
         offset = 0
-        for down, up, size in zip(self.a, self.b, self.sizes, strict=True):
-            columns = up.shape[2]
-            numbers += [down.data_ptr(), up.data_ptr(), columns, size, offset]
+        for size in self.sizes:
+            numbers += [size, offset]
             offset += size
         self._description = np.array(numbers, dtype=np.int64)
         self._address = self._description.ctypes.data
 
     def look_at(self, slot: int) -> None:
-        """To be called after a slot's weights were written: notes which slices it adapts, by what rank."""
-        for number, up in enumerate(self.b):
+        """To be called after a slot's weights were written: packs them, by the rank they use."""
+        self._table[slot] = 0
+        parts: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        for number, (down, up, size) in enumerate(zip(self.a, self.b, self.sizes, strict=True)):
             columns = up[slot, 0].any(dim=0).nonzero()
-            self.ranks[number, slot] = int(columns.max()) + 1 if len(columns) else 0
+            rank = int(columns.max()) + 1 if len(columns) else 0
+            self.ranks[number, slot] = rank
+            if rank:
+                rank = min(max(rank, 8), down.shape[2])
+                parts.append((number, down[slot, 0, :rank], _in_lanes(up[slot, 0, :size, :rank])))
+        if self.kernel is None or not parts:
+            self._packed[slot] = None
+            return
+        packed = torch.cat([part.reshape(-1) for _, *both in parts for part in both])
+        self._packed[slot] = packed
+        at = packed.data_ptr()
+        for number, down, up in parts:
+            behind = at + down.numel() * packed.element_size()
+            self._table[slot, number] = down.shape[0], at, behind
+            at = behind + up.numel() * packed.element_size()
 
     def add_lora(self, y: torch.Tensor, x: torch.Tensor, batch: Batch) -> None:
         """y += B A x for all slices, in place; rows without an adapter keep every bit.
@@ -160,8 +180,12 @@ class Layer:
             offset += size
 
 
-def columns_together(b: torch.Tensor) -> torch.Tensor:
-    """The same stacked B, (n_slots, 1, d_out, r), stored so that a column's rows lie side by side: the
-    kernel then reads each column as one stream. Writing into slices works as before."""
-    storage = b.squeeze(1).permute(0, 2, 1).contiguous()
-    return storage.permute(0, 2, 1).unsqueeze(1)
+def _in_lanes(b: torch.Tensor) -> torch.Tensor:
+    """(d_out, r) → (d_out / LANES rounded up, r, LANES), zero behind d_out."""
+    from serving.vllm_plugin.token_kernel import LANES
+
+    d_out, rank = b.shape
+    blocks = -(-d_out // LANES)
+    padded = b.new_zeros(blocks * LANES, rank)
+    padded[:d_out] = b
+    return padded.view(blocks, LANES, rank).permute(0, 2, 1).contiguous()

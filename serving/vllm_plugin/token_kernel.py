@@ -24,15 +24,21 @@ from numba.extending import intrinsic
 MAX_RANK = 128
 """Scratch space for a larger rank is not kept; such adapters take the matrix products."""
 
+LANES = 16
+"""Outputs that are worked on at a time: what a vector of the widest processors holds."""
+AHEAD = 4096
+"""Bytes that the processor is told to fetch before they are read (measured: 1024 to 8192, cold)."""
+
 Kernel = Callable[[int, int, int, int, int, int, int], None]
 """(description, x, x's row stride, y, y's row stride, tokens, n): addresses and numbers, because handing over
 an array costs more than the work on it.
 
-description, int64: address of scratch, n_slices, n_slots, r, d_in, address of ranks (n_slices, n_slots)
-uint8, 0 where a slot leaves a slice alone; then for each slice the address of A, the address of B,
-B's columns, the slice's size, its offset in y.
+description, int64: address of scratch, n_slices, d_in, address of the table; then for each slice its size
+and its offset in y.
+table, int64 (n_slots, n_slices, 3): rank (0 where a slot leaves a slice alone), address of A, address of B.
+A: (rank, d_in). B: (size / LANES rounded up, rank, LANES), zero behind its size.
 tokens, int64: n rows of the batch, sorted by slot, then their n slots.
-scratch, float32: 2 d_in + 2 MAX_RANK + the largest size numbers.
+scratch, float32: 2 d_in + 2 MAX_RANK + LANES + the largest size numbers.
 """
 
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN keep their meaning
@@ -88,14 +94,6 @@ def _write_bfloat16(_context: Any, address: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def _read_byte(_context: Any, address: Any, index: Any) -> Any:
-    def build(_c: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        return builder.load(_place(builder, given[0], ir.IntType(8), given[1]))
-
-    return types.uint8(types.intp, types.intp), build
-
-
-@intrinsic
 def _read_int64(_context: Any, address: Any, index: Any) -> Any:
     def build(_c: Any, builder: Any, _signature: Any, given: Any) -> Any:
         return builder.load(_place(builder, given[0], ir.IntType(64), given[1]), align=8)
@@ -124,12 +122,12 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
     """The kernel for one element type, given how to read and write one, and its bytes."""
 
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def dots(wide, rank, d_in, a, h, b, row_bytes):  # type: ignore[no-untyped-def]
-        """h = A x for two tokens at once. Meanwhile B is fetched, which is needed next."""
+    def dots(wide, rank, d_in, a, h):  # type: ignore[no-untyped-def]
+        """h = A x for two tokens at once."""
         for q in range(rank):
             row = q * d_in
-            for line in range(0, row_bytes, 64):
-                _will_read(b + q * row_bytes + line)
+            for line in range(0, d_in * item, 64):
+                _will_read(a + row * item + AHEAD + line)
             first = np.float32(0)
             second = np.float32(0)
             for k in range(d_in):
@@ -139,8 +137,16 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
             _write_float32(h, q, first)
             _write_float32(h, MAX_RANK + q, second)
 
+    @numba.njit(fastmath=_FAST, error_model="numpy", inline="always")
+    def eight_products(b, o, h0, h1, h2, h3, h4, h5, h6, h7):  # type: ignore[no-untyped-def]
+        low = h0 * read(b, o) + h1 * read(b, LANES + o)
+        low += h2 * read(b, 2 * LANES + o) + h3 * read(b, 3 * LANES + o)
+        high = h4 * read(b, 4 * LANES + o) + h5 * read(b, 5 * LANES + o)
+        high += h6 * read(b, 6 * LANES + o) + h7 * read(b, 7 * LANES + o)
+        return low + high
+
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def add_eight(y, z, b, columns, size, h):  # type: ignore[no-untyped-def]
+    def add_eight(y, z, b, size, h):  # type: ignore[no-untyped-def]
         """y += B h and z += B h' for rank 8, the demo's."""
         h0, h1 = _read_float32(h, 0), _read_float32(h, 1)
         h2, h3 = _read_float32(h, 2), _read_float32(h, 3)
@@ -150,39 +156,45 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
         g2, g3 = _read_float32(h, MAX_RANK + 2), _read_float32(h, MAX_RANK + 3)
         g4, g5 = _read_float32(h, MAX_RANK + 4), _read_float32(h, MAX_RANK + 5)
         g6, g7 = _read_float32(h, MAX_RANK + 6), _read_float32(h, MAX_RANK + 7)
-        for o in range(size):
-            b0, b1 = read(b, o), read(b, columns + o)
-            b2, b3 = read(b, 2 * columns + o), read(b, 3 * columns + o)
-            b4, b5 = read(b, 4 * columns + o), read(b, 5 * columns + o)
-            b6, b7 = read(b, 6 * columns + o), read(b, 7 * columns + o)
-            low = (h0 * b0 + h1 * b1) + (h2 * b2 + h3 * b3)
-            high = (h4 * b4 + h5 * b5) + (h6 * b6 + h7 * b7)
-            write(y, o, read(y, o) + (low + high))
-            low = (g0 * b0 + g1 * b1) + (g2 * b2 + g3 * b3)
-            high = (g4 * b4 + g5 * b5) + (g6 * b6 + g7 * b7)
-            write(z, o, read(z, o) + (low + high))
+        whole = size - size % LANES
+        for block in range(0, whole, LANES):
+            here = b + block * 8 * item
+            for line in range(0, LANES * 8 * item, 64):
+                _will_read(here + AHEAD + line)
+            for o in range(LANES):
+                first = eight_products(here, o, h0, h1, h2, h3, h4, h5, h6, h7)
+                second = eight_products(here, o, g0, g1, g2, g3, g4, g5, g6, g7)
+                write(y, block + o, read(y, block + o) + first)
+                write(z, block + o, read(z, block + o) + second)
+        here = b + whole * 8 * item
+        for o in range(size - whole):
+            first = eight_products(here, o, h0, h1, h2, h3, h4, h5, h6, h7)
+            second = eight_products(here, o, g0, g1, g2, g3, g4, g5, g6, g7)
+            write(y, whole + o, read(y, whole + o) + first)
+            write(z, whole + o, read(z, whole + o) + second)
 
     @numba.njit(fastmath=_FAST, error_model="numpy", inline="never")
-    def add_any(y, b, columns, size, h, rank, sums):  # type: ignore[no-untyped-def]
+    def add_any(y, b, size, h, rank, sums):  # type: ignore[no-untyped-def]
         """y += B h for any rank; rounded once, by way of `sums`."""
-        for o in range(size):
-            _write_float32(sums, o, np.float32(0))
-        for q in range(rank):
-            factor = _read_float32(h, q)
-            for o in range(size):
-                product = factor * read(b, q * columns + o)
-                _write_float32(sums, o, _read_float32(sums, o) + product)
-        for o in range(size):
-            write(y, o, read(y, o) + _read_float32(sums, o))
+        for block in range(0, size, LANES):
+            here = b + block * rank * item
+            for o in range(LANES):
+                _write_float32(sums, o, np.float32(0))
+            for q in range(rank):
+                factor = _read_float32(h, q)
+                for o in range(LANES):
+                    product = factor * read(here, q * LANES + o)
+                    _write_float32(sums, o, _read_float32(sums, o) + product)
+            for o in range(min(LANES, size - block)):
+                write(y, block + o, read(y, block + o) + _read_float32(sums, o))
 
     @numba.njit(error_model="numpy")
     def kernel(description, x, x_stride, y, y_stride, tokens, n):  # type: ignore[no-untyped-def]
-        wide = _read_int64(description, 0)
-        n_slices, n_slots = _read_int64(description, 1), _read_int64(description, 2)
-        rank, d_in = _read_int64(description, 3), _read_int64(description, 4)
-        ranks = _read_int64(description, 5)
+        wide, n_slices = _read_int64(description, 0), _read_int64(description, 1)
+        d_in, table = _read_int64(description, 2), _read_int64(description, 3)
         h = wide + 8 * d_in
         sums = h + 8 * MAX_RANK
+        nowhere = sums + 4 * LANES
         at = 0
         while at < n:
             slot = _read_int64(tokens, n + at)
@@ -190,29 +202,33 @@ def _compiled(read: Any, write: Any, item: int) -> Kernel:
             row = _read_int64(tokens, at)
             # A token without a partner goes with itself, and the partner's result nowhere.
             other = _read_int64(tokens, at + 1) if pair else row
+            if at + 1 + pair < n:
+                next_slot = _read_int64(tokens, n + at + 1 + pair)
+                following = _read_int64(table, 3 * n_slices * next_slot + 1)
+                for line in range(0, AHEAD, 64):
+                    _will_read(following + line)
             for k in range(d_in):
                 _write_float32(wide, k, read(x, row * x_stride + k))
                 _write_float32(wide, d_in + k, read(x, other * x_stride + k))
             for s in range(n_slices):
-                used = np.int64(_read_byte(ranks, s * n_slots + slot))
-                if used == 0:
+                entry = 3 * (slot * n_slices + s)
+                rank = _read_int64(table, entry)
+                if rank == 0:
                     continue
-                if used < 8 <= rank:
-                    used = np.int64(8)
-                p = 6 + 5 * s
-                columns, size = _read_int64(description, p + 2), _read_int64(description, p + 3)
-                offset = _read_int64(description, p + 4)
-                a = _read_int64(description, p) + slot * rank * d_in * item
-                b = _read_int64(description, p + 1) + slot * rank * columns * item
-                dots(wide, used, d_in, a, h, b, columns * item)
+                a, b = _read_int64(table, entry + 1), _read_int64(table, entry + 2)
+                size, offset = (
+                    _read_int64(description, 4 + 2 * s),
+                    _read_int64(description, 5 + 2 * s),
+                )
+                dots(wide, rank, d_in, a, h)
                 first = y + (row * y_stride + offset) * item
-                second = y + (other * y_stride + offset) * item if pair else sums
-                if used == 8:
-                    add_eight(first, second, b, columns, size, h)
+                second = y + (other * y_stride + offset) * item if pair else nowhere
+                if rank == 8:
+                    add_eight(first, second, b, size, h)
                 else:
-                    add_any(first, b, columns, size, h, used, sums)
+                    add_any(first, b, size, h, rank, sums)
                     if pair:
-                        add_any(second, b, columns, size, h + 4 * MAX_RANK, used, sums)
+                        add_any(second, b, size, h + 4 * MAX_RANK, rank, sums)
             at += 2 if pair else 1
 
     return kernel

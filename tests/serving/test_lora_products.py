@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from serving.vllm_plugin.products import MANY_TOKENS, Layer, columns_together, plan
+from serving.vllm_plugin.products import MANY_TOKENS, Layer, plan
 from serving.vllm_plugin.token_kernel import kernel_for
 
 SLOTS, IN = 3, 32
@@ -27,11 +27,11 @@ TOLERANCE = {torch.bfloat16: 2**-7, torch.float32: 2**-18, torch.float16: 2**-9}
 
 
 def layer(n_slices: int, dtype: torch.dtype, rank: int) -> Layer:
-    """A layer's weights as vLLM allocates them with the plugin, every slot filled."""
+    """A layer's weights as vLLM allocates them, every slot filled."""
     torch.manual_seed(7)
     a = [torch.randn(SLOTS, 1, rank, IN).to(dtype) for _ in range(n_slices)]
     b = [torch.randn(SLOTS, 1, size, rank).to(dtype) for size in SIZES[:n_slices]]
-    made = Layer(a, [columns_together(weights) for weights in b], SIZES[:n_slices])
+    made = Layer(a, b, SIZES[:n_slices])
     for slot in range(SLOTS):
         made.look_at(slot)
     return made
@@ -129,17 +129,24 @@ def test_a_token_s_result_does_not_depend_on_its_neighbours(rank):
         assert torch.equal(mixed[0], alone[0])
 
 
-def test_weights_written_as_vllm_does_reach_the_storage():
-    """vLLM writes a version into `b[slot, 0, :n, :r]` and zeroes a slot: the kernel's layout follows."""
-    b = columns_together(torch.zeros(SLOTS, 1, 48, 8, dtype=torch.bfloat16))
-    new = torch.randn(45, 8).to(torch.bfloat16)
-    b[1, 0, :45, :8].copy_(new)
-    assert torch.equal(b[1, 0, :45], new) and not b[0].any()
-    stored = b.squeeze(1).permute(0, 2, 1)
-    assert stored.is_contiguous() and stored.data_ptr() == b.data_ptr()
-    assert columns_together(b).data_ptr() == b.data_ptr()
-    b[1] = 0
-    assert not b.any()
+def test_a_slot_that_is_emptied_or_filled_anew_is_read_anew():
+    """What vLLM does with a slot: zero it, then write another adapter."""
+    made = layer(3, torch.bfloat16, 8)
+    x = torch.randn(2, IN).to(torch.bfloat16)
+    batch = plan(torch.tensor([1, 1]))
+    for weights in (*made.a, *made.b):
+        weights[1] = 0
+    made.look_at(1)
+    y = torch.zeros(2, sum(SIZES), dtype=torch.bfloat16)
+    made.add_lora(y, x, batch)
+    assert not y.any()
+    made.a[0][1].normal_()
+    made.b[0][1].normal_()
+    made.look_at(1)
+    expected = by_definition(made, y, x, [1, 1])
+    made.add_lora(y, x, batch)
+    assert y[:, :48].any() and not y[:, 48:].any()
+    assert torch.allclose(y.double(), expected, rtol=2**-7, atol=2**-7)
 
 
 def test_rounding_is_to_the_nearest_even_and_nan_stays_nan():
