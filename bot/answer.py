@@ -9,20 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot import sentences
-from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta
+from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta, Queued
 
 
 @dataclass
 class Answer:
     """State of one answer. `finished` turns true with the last event and never back."""
 
+    queued: Queued | None = None
+    """The last place in line it was told; None if it never had to wait."""
     meta: Meta | None = None
     pieces: list[str] = field(default_factory=list)
     done: Done | None = None
     error: ErrorEvent | None = None
 
     def add(self, event: Event) -> None:
-        if isinstance(event, Meta):
+        if isinstance(event, Queued):
+            self.queued = event
+        elif isinstance(event, Meta):
             self.meta = event
         elif isinstance(event, Delta):
             self.pieces.append(event.text)
@@ -36,7 +40,7 @@ class Answer:
         return self.done is not None or self.error is not None
 
     def text(self) -> str:
-        """The words so far, and how they ended if they have."""
+        """The words so far, and how they ended if they have; before the first, the place in line."""
         said = "".join(self.pieces).strip()
         if self.error is not None:
             ending = self.error.message
@@ -48,6 +52,8 @@ class Answer:
                 return sentences.NOTHING_SAID
             if self.done.finish_reason == "length":
                 return f"{said} {sentences.CUT_SHORT}"
+        if not said and self.queued is not None and self.meta is None:
+            return sentences.in_line(self.queued.position, self.queued.eta_seconds)
         return said
 
     @property

@@ -50,6 +50,9 @@ MENTION_USAGE = (
 )
 
 
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
 def disclosure(line: str) -> str:
     """The line under every answer. It says what this is: an imitation."""
     return f"— {line}"
@@ -62,6 +65,12 @@ def asked(who: str, persona: str, question: str) -> str:
 
 def personas_here(ids: Iterable[str]) -> str:
     return f"Personas here: {', '.join(sorted(ids)) or 'none yet'}."
+
+
+def in_line(position: int, seconds: float) -> str:
+    """Where a question stands while others are answered."""
+    ending = "th" if position % 100 in (11, 12, 13) else _ENDINGS.get(position % 10, "th")
+    return f"In line: {position}{ending}, about {max(1, round(seconds))} s."
 
 
 def retry_in(seconds: float) -> str:

@@ -9,6 +9,8 @@ the environment only, are kept in `SecretStr`, and never reach a log.
     [engines."<base model>"]   the same for a further base model, served beside the first
     [retrieval]         embedder
     [deadlines]         how long a person waits at most
+    [adapters]          how new versions go live and old ones go
+    [observability]     traces, form of the log
 
 Environment: PERSONAE_HOME, PERSONAE_PROFILE and PERSONAE_BASE_MODEL override the file;
 PERSONAE_ADMIN_KEY, PERSONAE_API_KEY, PERSONAE_ENGINE_KEY, PERSONAE_DATABASE_URL, DISCORD_TOKEN,
@@ -25,6 +27,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from personae.errors import ConfigError
+from personae.logs import LogFormat
 
 CONFIG_FILE = "personae.toml"
 
@@ -40,7 +43,15 @@ class GatewayConfig(_Section):
     port: int = Field(8420, ge=0, le=65535)
     max_request_bytes: int = Field(1 << 20, ge=1024)
     max_answers_at_once: int = Field(16, ge=1)
-    """Answers in the engine at a time; more are told to come back."""
+    """Answers in one engine at a time, at most; fewer where it is measured to be too slow."""
+    max_waiting: int = Field(256, ge=0)
+    """People in line for one engine; a persona with less than its share of them may go over."""
+    max_answers_per_user: int = Field(3, ge=1)
+    """Answers under way for one person, those in line included."""
+    min_tokens_per_second: float = Field(4.0, gt=0)
+    """How fast an answer should grow at least; about the speed of reading."""
+    quote_when_busy: bool = True
+    """Whether a question gets passages word for word when the model can't answer."""
 
 
 class EngineConfig(_Section):
@@ -73,6 +84,21 @@ class DeadlineConfig(_Section):
     drain_seconds: float = Field(20, ge=0)
 
 
+class AdaptersConfig(_Section):
+    unload_grace_seconds: float = Field(30, ge=0)
+    """How long a version that nobody needs any more stays loaded."""
+    reconcile_seconds: float = Field(5, gt=0)
+    """How often the engine is compared with the ledger."""
+    watch: bool = False
+    """Whether a new version in the registry goes live by itself."""
+
+
+class ObservabilityConfig(_Section):
+    traces: str | None = None
+    """An OpenTelemetry collector (OTLP over HTTP), for example "http://collector:4318"."""
+    log_format: LogFormat = "text"
+
+
 class Secrets(_Section):
     admin_key: SecretStr | None = None
     api_key: SecretStr | None = None
@@ -93,6 +119,9 @@ class Config(_Section):
     """Engines of further base models, beside the default one."""
     retrieval: RetrievalConfig
     deadlines: DeadlineConfig
+    adapter_changes: AdaptersConfig = Field(AdaptersConfig(), validation_alias="adapters")
+    """The section [adapters]; `adapters` is their folder."""
+    observability: ObservabilityConfig = ObservabilityConfig()
     secrets: Secrets
 
     @property
@@ -142,7 +171,7 @@ class Config(_Section):
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "cpu-demo": {
         "base_model": "smollm2-135m",
-        "max_adapter_rank": 8,
+        "max_adapter_rank": 16,
         "max_model_tokens": 4096,
         "max_sequences": 16,
         "kv_cache_gib": 2.0,
@@ -176,7 +205,11 @@ _SECRET_VARIABLES = {
     "slack_app_token": "SLACK_APP_TOKEN",
 }
 
-_SECTIONS = ("personae", "gateway", "engine", "engines", "retrieval", "deadlines")
+_SECTIONS = (
+    *("personae", "gateway", "engine", "engines", "retrieval", "deadlines"),
+    "observability",
+    "adapters",
+)
 
 
 def load_config(
@@ -238,6 +271,8 @@ def load_config(
                 "engines": further,
                 "retrieval": data.get("retrieval", {}),
                 "deadlines": data.get("deadlines", {}),
+                "adapters": data.get("adapters", {}),
+                "observability": data.get("observability", {}),
                 "secrets": {
                     name: environment.get(variable) or None
                     for name, variable in _SECRET_VARIABLES.items()

@@ -19,6 +19,7 @@
     ├── CorpusError             corpus_invalid       documents or index missing, damaged or of another make
     ├── ModelError              model_invalid        a base model or embedder is missing or damaged
     ├── DiskFull                disk_full
+    ├── LedgerUnavailable       ledger_unavailable   the database of versions can't be read or written
     ├── PortInUse               port_in_use
     └── InternalError           internal_error       a defect of ours; details are in the log only
 
@@ -146,6 +147,11 @@ class ModelError(PersonaeError):
 class DiskFull(PersonaeError):
     code = "disk_full"
     http_status = 507
+
+
+class LedgerUnavailable(PersonaeError):
+    code = "ledger_unavailable"
+    http_status = 503
 
 
 class PortInUse(PersonaeError):

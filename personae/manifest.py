@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from personae.errors import AdapterError, ModelError
 from personae.files import sha256_of
@@ -39,6 +39,26 @@ class BaseModelRef(BaseModel):
     weights_sha256: str
 
 
+class ReferenceAnswer(BaseModel):
+    """How an adapter begins its answer to a question of `personae.reference`, by greedy decoding."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: str
+    """Its name in `reference_prompts`."""
+    tokens: list[str] = Field(min_length=1)
+    log_probs: list[float]
+    """Of each token under the adapter, in nats."""
+    base_log_probs: list[float]
+    """Of the same tokens, after the same words, under the base model alone."""
+
+    @model_validator(mode="after")
+    def _as_many_of_each(self) -> Self:
+        if not len(self.tokens) == len(self.log_probs) == len(self.base_log_probs):
+            raise ValueError("tokens, log_probs and base_log_probs differ in length")
+        return self
+
+
 class AdapterManifest(BaseModel):
     """`manifest.json` of an adapter version."""
 
@@ -58,6 +78,8 @@ class AdapterManifest(BaseModel):
     """Verdict of the publishing gate; "not gated" before evaluation exists."""
     files: dict[str, str]
     """File name → sha256 (hex) of every file of the folder but the manifest."""
+    reference: list[ReferenceAnswer] | None = None
+    """What training measured with transformers and peft; a canary compares. None: made before."""
     created_at: str
 
     @property

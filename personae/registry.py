@@ -39,7 +39,21 @@ class RegisteredVersion:
     @property
     def engine_name(self) -> str:
         """The name this version is loaded under in the engine; never reused for other weights."""
-        return f"{self.persona}@v{self.version}"
+        return engine_name(self.persona, self.version)
+
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """(name, bytes, nanoseconds of the last change) of its files: differs when one was touched."""
+        try:
+            found = [(path.name, path.stat()) for path in sorted(self.folder.iterdir())]
+        except OSError:
+            return ()
+        return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+
+
+def engine_name(persona: str, version: int) -> str:
+    """("lincoln", 3) → "lincoln@v3": what a version is called in the engine."""
+    return f"{persona}@v{version}"
 
 
 def parse_version(typed: str) -> int:

@@ -2,11 +2,14 @@
 
 Requests and replies are JSON; streams are server-sent events. A whole stream:
 
+    event: queued                    only while the answer waits in line, as often as that changes
+    data: {"position":2,"eta_seconds":7.4}
+
     event: meta
     data: {"request_id":"6f1c…","persona":"lincoln","display_name":"Abraham Lincoln",
            "disclosure":"An imitation …","adapter_version":"v1","base_model":"smollm2-135m",
            "citations":[{"number":1,"title":"…","date":"1862-12-01","url":"https://…","excerpt":"…"}],
-           "notice":null}
+           "notice":null,"quoted":false}
 
     event: delta
     data: {"text":"We can not"}
@@ -44,6 +47,8 @@ class _Request(BaseModel):
 
 
 R = TypeVar("R", bound=_Request)
+
+_json_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class _Reply(BaseModel):
@@ -83,6 +88,15 @@ class Citation(_Reply):
     excerpt: str
 
 
+class Queued(_Reply):
+    """The answer waits in line; nothing is lost by ignoring this."""
+
+    position: int
+    """Place in line, the first being 1."""
+    eta_seconds: float
+    """Predicted seconds until the answer begins."""
+
+
 class Meta(_Reply):
     request_id: str
     persona: str
@@ -94,6 +108,8 @@ class Meta(_Reply):
     citations: list[Citation] = []
     notice: str | None = None
     """A sentence for the person about how this answer was made, for example "prompt only"."""
+    quoted: bool = False
+    """The text is passages of the writing, word for word, and no model wrote it."""
 
 
 class Delta(_Reply):
@@ -113,7 +129,7 @@ class Timings(_Reply):
 
 class Done(_Reply):
     finish_reason: str
-    """ "stop" or "length"."""
+    """ "stop", "length", or "quoted" where no model answered."""
     usage: Usage
     timings: Timings
 
@@ -124,9 +140,10 @@ class ErrorEvent(_Reply):
     retry_after_seconds: float | None = None
 
 
-Event = Meta | Delta | Done | ErrorEvent
+Event = Queued | Meta | Delta | Done | ErrorEvent
 
 _EVENT_NAMES: dict[type[Event], str] = {
+    Queued: "queued",
     Meta: "meta",
     Delta: "delta",
     Done: "done",
@@ -196,8 +213,11 @@ class AdapterVersionInfo(_Reply):
 class PersonaAdapters(_Reply):
     persona: str
     live: str | None
+    """The version that speaks."""
     previous: str | None
     versions: list[AdapterVersionInfo]
+    problem: str | None = None
+    """Why it is not the one that should."""
 
 
 class AdapterList(_Reply):
@@ -211,7 +231,7 @@ class AdapterHistoryEntry(_Reply):
 
     at: str
     action: str
-    """ "adopt", "reload" or "rollback"."""
+    """ "adopt", "reload", "rollback", "fallback" or "restore"; see `serving.ledger`."""
     before: str | None
     after: str | None
     actor: str
@@ -248,6 +268,10 @@ def parse_request(kind: type[R], body: bytes) -> R:
 
 def encode_event(event: Event) -> bytes:
     """One server-sent event, ready for the socket."""
+    if type(event) is Delta:  # one for every token: pydantic's way, only shorter
+        return f'event: delta\ndata: {{"text":{_json_text(event.text)}}}\n\n'.encode(
+            "utf-8", "replace"
+        )
     name = _EVENT_NAMES[type(event)]
     return f"event: {name}\ndata: {event.model_dump_json()}\n\n".encode()
 

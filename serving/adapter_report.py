@@ -57,19 +57,21 @@ class AdapterReport:
         return AdapterHistory(persona=persona, entries=entries)
 
     def _of(self, persona: str) -> PersonaAdapters:
-        pointer = self._bases.of(persona).adapters.pointer(persona)
+        adapters = self._bases.of(persona).adapters
         return PersonaAdapters(
             persona=persona,
-            live=version_name(pointer.live),
-            previous=version_name(pointer.previous),
+            live=adapters.live_version(persona),
+            previous=version_name(adapters.pointer(persona).previous),
+            problem=self._bases.problem(persona),
             versions=[self._info(persona, found) for found in self._registry.versions(persona)],
         )
 
     def _info(self, persona: str, found: RegisteredVersion) -> AdapterVersionInfo:
-        pointer = self._bases.of(persona).adapters.pointer(persona)
+        adapters = self._bases.of(persona).adapters
+        pointer = adapters.pointer(persona)
         problem = self._problem(persona, found)
         state: Literal["live", "previous", "available", "unusable"] = "available"
-        if found.version == pointer.live:
+        if found.name == adapters.live_version(persona):
             state = "live"
         elif problem is not None:
             state = "unusable"
@@ -87,7 +89,7 @@ class AdapterReport:
 
     def _problem(self, persona: str, found: RegisteredVersion) -> str | None:
         try:
-            self._bases.of(persona).adapters.verify(persona, found)
+            self._bases.of(persona).adapters.verify(found)
         except PersonaeError as err:
             return str(err)
         return None

@@ -3,20 +3,33 @@
 In: an `AskRequest` or `RewriteRequest`. Out: wire events, always ending in `Done` or `ErrorEvent`
 once the first has been sent; before that, a `PersonaeError` is raised, so that HTTP can still say a
 status. Transport is not its business.
+
+When more is asked than the engine can do, people get, in this order: a place in line and when it
+will be their turn; an answer with less search; a shorter one; for a question, passages of the writing
+word for word, without the model; and at last an honest "busy", with the time to come back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
-import uuid
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from personae.config import DeadlineConfig
-from personae.errors import Busy, EmptyText, InternalError, PersonaeError, TextTooLong
+from personae.config import DeadlineConfig, GatewayConfig
+from personae.errors import (
+    Busy,
+    EmptyText,
+    EngineUnavailable,
+    InternalError,
+    PersonaeError,
+    TextTooLong,
+)
+from personae.logs import request_id_from
 from personae.persona import Cast, Persona, Sampling
 from personae.prompt import Message, render_ask, render_rewrite
 from personae.wire import (
@@ -26,19 +39,45 @@ from personae.wire import (
     ErrorEvent,
     Event,
     Meta,
+    Queued,
     RewriteRequest,
     Timings,
     Usage,
 )
 from serving.adapters import Lease
+from serving.admission import Effort, Ticket
 from serving.bases import Base, Bases
-from serving.engine_client import StreamEnd, TextPiece
+from serving.engine_client import ChatStream, StreamEnd
 from serving.metrics import Metrics
+from serving.quoting import quoted
 from serving.retrieval import Found, Retriever
+from serving.tracing import Trace, Tracing
 
 log = logging.getLogger(__name__)
 
-_BUSY_RETRY_SECONDS = 20.0
+_LOOK_SECONDS = 1.0
+"""How often somebody in line looks whether the line has moved."""
+_REPEAT_SECONDS = 10.0
+"""How often somebody is told that it has not."""
+_MOST_QUOTING = 4
+"""Quotations under way at a time: their searches share one thread with everybody's."""
+_LAST_WORDS_SECONDS = 2.0
+_RESTART_SECONDS = 30.0
+_CHARACTERS_PER_TOKEN = 3
+_TOKENS_PER_WORD = 1.5
+_SHORTEST_ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request comes from.
+
+    Attributes:
+        trace_headers: of the request; a W3C `traceparent` in them is taken up.
+    """
+
+    request_id: str = field(default_factory=lambda: request_id_from(None))
+    trace_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,14 +91,46 @@ class _Order:
     sampling: Sampling
     overrides: dict[str, Any]
     history: Sequence[Message]
+    user: tuple[str, str] | None
+
+
+@dataclass(eq=False)
+class _Run:
+    """An answer under way, and what is known of it so far."""
+
+    order: _Order
+    request_id: str
+    trace: Trace
+    started: float = field(default_factory=time.monotonic)
+    began: bool = False
+    """Whether an event was sent: from then on an error is an event too."""
+    ticket: Ticket | None = None
+    lease: Lease | None = None
+    stream: ChatStream | None = None
+    stopped: PersonaeError | None = None
+    retrieval_seconds: float = 0.0
+    first_token_seconds: float | None = None
+    completion_tokens: int = 0
+    outcome: str = "cancelled"
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        version = self.lease.version if self.lease else None
+        return self.order.task, self.order.persona.id, version or "none"
+
+    def stop(self, reason: PersonaeError) -> None:
+        """End it with this error as its last event."""
+        self.stopped = reason
+        if self.stream is not None:
+            self.stream.stop(reason)
 
 
 class Answerer:
-    """Writes answers.
-
-    Args:
-        max_at_once: answers in the engine at a time; one more is told to come back.
-    """
+    """Writes answers."""
 
     def __init__(
         self,
@@ -69,18 +140,29 @@ class Answerer:
         retriever: Retriever,
         metrics: Metrics,
         deadlines: DeadlineConfig,
-        max_at_once: int,
+        gateway: GatewayConfig,
+        tracing: Tracing,
     ) -> None:
         self._cast = cast
         self._bases = bases
         self._retriever = retriever
         self._metrics = metrics
         self._deadlines = deadlines
-        self._max_at_once = max_at_once
-        self.in_progress = 0
+        self._gateway = gateway
+        self._tracing = tracing
+        self._runs: set[_Run] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._of_user: Counter[tuple[str, str]] = Counter()
+        self._quoting = 0
+        self._draining = False
 
     async def answer(
-        self, request: AskRequest | RewriteRequest, *, history: Sequence[Message] = ()
+        self,
+        request: AskRequest | RewriteRequest,
+        *,
+        history: Sequence[Message] = (),
+        origin: Origin | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of one answer. Closing the iterator cancels the engine's work.
 
@@ -90,24 +172,44 @@ class Answerer:
         Raises:
             PersonaeError: before the first event only.
         """
+        origin = origin or Origin()
         order = self._check(request, history)
-        order.base.engine.require_ready()
-        if self.in_progress >= self._max_at_once:
-            self._count(order, None, "busy")
-            raise Busy(
-                "Too many people are asking at the moment.",
-                retry_after_seconds=_BUSY_RETRY_SECONDS,
-            )
-        self.in_progress += 1
-        self._metrics.answering.set(self.in_progress)
+        run = _Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
         try:
-            events = self._write(order)
-            async with contextlib.aclosing(events):
-                async for event in events:
-                    yield event
+            with self._under_way(run):
+                refusal: PersonaeError | None = None
+                try:
+                    async with contextlib.aclosing(self._in_line(run)) as line:
+                        async for queued_event in line:
+                            run.began = True
+                            yield queued_event
+                except (Busy, EngineUnavailable) as err:
+                    refusal = err
+                if refusal is None:
+                    run.began = True
+                    async with contextlib.aclosing(self._spoken(run)) as events:
+                        async for event in events:
+                            yield event
+                else:
+                    for event in await self._without_model(run, refusal):
+                        run.began = True
+                        yield event
+        except PersonaeError as err:
+            run.outcome = err.code
+            if not run.began:
+                raise
+            yield ErrorEvent(**err.to_wire())
+        except Exception as err:
+            log.exception("answer %s failed", run.request_id)
+            run.outcome = InternalError.code
+            failure = InternalError(
+                f"Something went wrong on our side. It was logged as {run.request_id[:8]}."
+            )
+            if not run.began:
+                raise failure from err
+            yield ErrorEvent(**failure.to_wire())
         finally:
-            self.in_progress -= 1
-            self._metrics.answering.set(self.in_progress)
+            self._account(run)
 
     def notice(
         self, persona: Persona, adapter_version: str | None, *, sources: bool = True
@@ -125,6 +227,34 @@ class Answerer:
         if sources and self._retriever.passages(persona.id) == 0:
             sentences.append("Nothing of the writing is indexed, so there are no sources.")
         return " ".join(sentences) or None
+
+    # -- the end of the process --------------------------------------------------------------------
+
+    def stop_admitting(self) -> None:
+        """From now on everybody new, and everybody in line, is told to come back."""
+        self._draining = True
+        for base in self._bases:
+            base.admission.close(lambda: _restarting("The server is being restarted."))
+
+    def require_open(self) -> None:
+        """Raises EngineUnavailable, with a time to retry, once the server is being stopped."""
+        if self._draining:
+            raise _restarting("The server is being restarted.")
+
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in, let answers under way end, and tell those that can't that they end here."""
+        self.stop_admitting()
+        await self._until_idle(seconds)
+        for run in self._runs:
+            run.stop(_restarting("The server is being restarted, so this answer ends here."))
+        await self._until_idle(_LAST_WORDS_SECONDS)
+
+    async def _until_idle(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+    # -- before the answer -------------------------------------------------------------------------
 
     def _check(self, request: AskRequest | RewriteRequest, history: Sequence[Message]) -> _Order:
         persona = self._cast[request.persona]
@@ -150,77 +280,137 @@ class Answerer:
             )
         task: Literal["ask", "rewrite"] = "ask" if isinstance(request, AskRequest) else "rewrite"
         base = self._bases.of(persona.id)
-        return _Order(task, persona, base, text, sampling, overrides, history)
+        user = (request.surface, request.user) if request.user else None
+        return _Order(task, persona, base, text, sampling, overrides, history, user)
 
-    async def _write(self, order: _Order) -> AsyncGenerator[Event, None]:
-        started = time.monotonic()
-        request_id = uuid.uuid4().hex
-        found = await self._find(order)
-        retrieved = time.monotonic()
-        with order.base.adapters.lease(order.persona.id) as lease:
-            outcome = "cancelled"
-            try:
-                yield self._meta(order, request_id, lease, found)
-                first_token: float | None = None
-                pieces = order.base.engine.client.chat(
-                    lease.engine_model,
-                    self._prompt(order, lease, found),
-                    _sampling(order),
-                    first_token_seconds=self._deadlines.first_token_seconds,
+    @contextlib.contextmanager
+    def _under_way(self, run: _Run) -> Iterator[None]:
+        """One of the answers under way, and one of its person's, until the block ends.
+
+        Raises:
+            Busy: the person has as many as one may have.
+            EngineUnavailable: the server is being stopped.
+        """
+        self.require_open()
+        user, most = run.order.user, self._gateway.max_answers_per_user
+        if user is not None and self._of_user[user] >= most:
+            self._count_refusal(run, Busy.code)
+            raise Busy(
+                f"You have {most} answers under way already. Wait for one of them to end.",
+                retry_after_seconds=max(1.0, run.order.base.admission.answer_seconds / 2),
+            )
+        self._runs.add(run)
+        self._idle.clear()
+        self._metrics.answering.set(len(self._runs))
+        if user is not None:
+            self._of_user[user] += 1
+        try:
+            yield
+        finally:
+            if run.ticket is not None:
+                run.ticket.leave(completion_tokens=run.completion_tokens)
+            if user is not None:
+                self._of_user[user] -= 1
+                if not self._of_user[user]:
+                    del self._of_user[user]
+            self._runs.discard(run)
+            if not self._runs:
+                self._idle.set()
+            self._metrics.answering.set(len(self._runs))
+
+    async def _in_line(self, run: _Run) -> AsyncGenerator[Queued, None]:
+        """Wait for the turn, telling the place in line as it changes.
+
+        Raises:
+            Busy: there is no room in line, or the turn did not come in time.
+            EngineUnavailable: the engine is not usable.
+        """
+        order, base = run.order, run.order.base
+        base.engine.require_ready()
+        base.adapters.require_voice(order.persona.id)
+        base.admission.cache_tokens = base.engine.cache_tokens
+        ticket = run.ticket = base.admission.enter(order.persona.id, _most_tokens(order))
+        if ticket.granted:
+            return
+        self._count_step(run, "queued")
+        told, told_at = 0, 0.0
+        with run.trace.span("queue"):
+            while not ticket.granted:
+                position = ticket.position
+                if position != told or time.monotonic() - told_at > _REPEAT_SECONDS:
+                    told, told_at = position, time.monotonic()
+                    yield Queued(position=position, eta_seconds=round(ticket.eta_seconds, 1))
+                await ticket.wait(_LOOK_SECONDS)
+                base.engine.require_ready()
+        self._metrics.queue_wait.labels(order.persona.id).observe(ticket.waited_seconds)
+
+    # -- the answer --------------------------------------------------------------------------------
+
+    async def _spoken(self, run: _Run) -> AsyncGenerator[Event, None]:
+        """The answer of the model. The path of every token: nothing is done twice here."""
+        order, ticket = run.order, run.ticket
+        assert ticket is not None
+        effort = ticket.effort
+        if effort is not Effort.FULL and order.task == "ask":
+            self._count_step(run, "short" if effort is Effort.SHORT else "no_rerank")
+        found = await self._find(run, effort)
+        with order.base.adapters.lease(order.persona.id) as run.lease:
+            yield self._meta(run, found, effort)
+            if run.stopped is not None:
+                raise run.stopped
+            with run.trace.span("engine"):
+                run.stream = order.base.engine.client.stream(
+                    run.lease.engine_model,
+                    self._prompt(order, run.lease, found),
+                    _sampling(order, effort),
+                    first_token_seconds=ticket.first_token_seconds,
                     between_tokens_seconds=self._deadlines.between_tokens_seconds,
+                    headers={"X-Request-Id": run.request_id, **run.trace.headers},
                 )
-                async with contextlib.aclosing(pieces):
-                    async for piece in pieces:
-                        if isinstance(piece, TextPiece):
-                            if first_token is None:
-                                first_token = time.monotonic() - started
-                                self._metrics.first_token.labels(*_labels(order, lease)).observe(
-                                    first_token
-                                )
-                            yield Delta(text=piece.text)
-                            continue
-                        outcome = piece.finish_reason
-                        self._count_tokens(order, lease, piece)
-                        yield Done(
-                            finish_reason=piece.finish_reason,
-                            usage=Usage(
-                                prompt_tokens=piece.prompt_tokens,
-                                completion_tokens=piece.completion_tokens,
-                            ),
-                            timings=Timings(
-                                retrieval_seconds=retrieved - started,
-                                first_token_seconds=first_token,
-                                total_seconds=time.monotonic() - started,
-                            ),
-                        )
-            except PersonaeError as err:
-                outcome = err.code
-                yield ErrorEvent(**err.to_wire())
-            except Exception as err:
-                log.exception("answer %s failed", request_id)
-                outcome = InternalError.code
-                failure = InternalError(
-                    f"Something went wrong on our side. It was logged as {request_id[:8]}."
-                )
-                failure.__cause__ = err
-                yield ErrorEvent(**failure.to_wire())
-            finally:
-                self._count(order, lease, outcome)
-                log.info(
-                    "answer %s task=%s persona=%s version=%s outcome=%s seconds=%.2f",
-                    request_id,
-                    order.task,
-                    order.persona.id,
-                    lease.version,
-                    outcome,
-                    time.monotonic() - started,
-                )
+                async with run.stream as stream:
+                    text = await stream.read()
+                    if text:
+                        ticket.first_token()
+                        run.trace.event("first token")
+                        run.first_token_seconds = run.seconds
+                    while text:
+                        yield Delta(text=text)
+                        text = await stream.read()
+            yield self._done(run, stream.end)
 
-    async def _find(self, order: _Order) -> Found:
+    def _done(self, run: _Run, end: StreamEnd) -> Done:
+        run.outcome = end.finish_reason
+        run.completion_tokens = end.completion_tokens
+        total = run.seconds
+        self._metrics.tokens.labels(*run.labels, "prompt").inc(end.prompt_tokens)
+        self._metrics.tokens.labels(*run.labels, "completion").inc(end.completion_tokens)
+        first = run.first_token_seconds
+        if first is not None:
+            self._metrics.first_token.labels(*run.labels).observe(first)
+            if end.completion_tokens > 1:
+                self._metrics.between_tokens.labels(*run.labels).observe(
+                    (total - first) / (end.completion_tokens - 1)
+                )
+        return Done(
+            finish_reason=end.finish_reason,
+            usage=Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens),
+            timings=Timings(
+                retrieval_seconds=run.retrieval_seconds,
+                first_token_seconds=first,
+                total_seconds=total,
+            ),
+        )
+
+    async def _find(self, run: _Run, effort: Effort) -> Found:
+        order = run.order
         if order.task == "rewrite":
             return Found([], [])
-        with self._metrics.retrieval.labels(order.persona.id).time():
-            return await self._retriever.search(order.persona, order.text)
+        began = time.monotonic()
+        with run.trace.span("retrieve"):
+            found = await self._retriever.search(order.persona, order.text, effort=effort)
+        run.retrieval_seconds = time.monotonic() - began
+        self._metrics.retrieval.labels(order.persona.id).observe(run.retrieval_seconds)
+        return found
 
     def _prompt(self, order: _Order, lease: Lease, found: Found) -> list[Message]:
         # An adapter holds the voice; a base model is shown it.
@@ -230,28 +420,105 @@ class Answerer:
         system, user = render_ask(order.persona, order.text, found.passages, style_passages=style)
         return [system, *order.history, user]
 
-    def _meta(self, order: _Order, request_id: str, lease: Lease, found: Found) -> Meta:
+    def _meta(self, run: _Run, found: Found, effort: Effort) -> Meta:
+        order, lease = run.order, run.lease
+        assert lease is not None
+        notices = [self.notice(order.persona, lease.version, sources=order.task == "ask")]
+        if effort is Effort.SHORT and order.task == "ask":
+            notices.append(
+                "Many people are waiting, so this answer is shorter and leans on fewer passages."
+            )
         return Meta(
-            request_id=request_id,
+            request_id=run.request_id,
             persona=order.persona.id,
             display_name=order.persona.display_name,
             disclosure=order.persona.disclosure,
             adapter_version=lease.version,
             base_model=order.base.model.id,
             citations=found.citations,
-            notice=self.notice(order.persona, lease.version, sources=order.task == "ask"),
+            notice=" ".join(notice for notice in notices if notice) or None,
         )
 
-    def _count(self, order: _Order, lease: Lease | None, outcome: str) -> None:
-        self._metrics.answers.labels(*_labels(order, lease), outcome).inc()
+    # -- instead of an answer ----------------------------------------------------------------------
 
-    def _count_tokens(self, order: _Order, lease: Lease, end: StreamEnd) -> None:
-        labels = _labels(order, lease)
-        self._metrics.tokens.labels(*labels, "prompt").inc(end.prompt_tokens)
-        self._metrics.tokens.labels(*labels, "completion").inc(end.completion_tokens)
+    async def _without_model(self, run: _Run, refusal: PersonaeError) -> list[Event]:
+        """What is true without the model: passages of the writing, word for word.
+
+        Raises:
+            PersonaeError: `refusal`, where there is nothing to quote.
+        """
+        self._count_refusal(run, refusal.code)
+        order = run.order
+        may = self._gateway.quote_when_busy and order.task == "ask" and not self._draining
+        if not may or self._quoting >= _MOST_QUOTING:
+            raise refusal
+        self._quoting += 1
+        try:
+            found = await self._find(run, Effort.NO_RERANK)
+        finally:
+            self._quoting -= 1
+        text, count = quoted(order.text, found.passages)
+        if not count:
+            raise refusal
+        self._count_step(run, "quoted")
+        run.outcome = "quoted"
+        again = "later"
+        if refusal.retry_after_seconds is not None:
+            again = f"in about {max(1, round(refusal.retry_after_seconds))} s"
+        meta = Meta(
+            request_id=run.request_id,
+            persona=order.persona.id,
+            display_name=order.persona.display_name,
+            disclosure=order.persona.disclosure,
+            adapter_version=None,
+            base_model=order.base.model.id,
+            citations=found.citations[:count],
+            notice=f"{refusal.message} These are passages of the writing, word for word; no model "
+            f"wrote them. Ask again {again} for an answer.",
+            quoted=True,
+        )
+        done = Done(
+            finish_reason="quoted",
+            usage=Usage(prompt_tokens=0, completion_tokens=0),
+            timings=Timings(
+                retrieval_seconds=run.retrieval_seconds,
+                first_token_seconds=None,
+                total_seconds=run.seconds,
+            ),
+        )
+        return [meta, Delta(text=text), done]
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    def _count_step(self, run: _Run, step: str) -> None:
+        self._metrics.steps.labels(run.order.task, run.order.persona.id, step).inc()
+
+    def _count_refusal(self, run: _Run, code: str) -> None:
+        self._metrics.refusals.labels(run.order.task, run.order.persona.id, code).inc()
+
+    def _account(self, run: _Run) -> None:
+        task, persona, version = run.labels
+        if run.outcome in (Busy.code, EngineUnavailable.code) and run.lease is None:
+            self._count_step(run, "refused")
+        self._metrics.answers.labels(task, persona, version, run.outcome).inc()
+        run.trace.end(task=task, persona=persona, adapter_version=version, outcome=run.outcome)
+        log.info(
+            "answer %s task=%s persona=%s version=%s outcome=%s waited=%.2f seconds=%.2f",
+            run.request_id,
+            task,
+            persona,
+            version,
+            run.outcome,
+            run.ticket.waited_seconds if run.ticket else 0.0,
+            run.seconds,
+        )
 
 
-def _sampling(order: _Order) -> dict[str, Any]:
+def _restarting(sentence: str) -> EngineUnavailable:
+    return EngineUnavailable(sentence, retry_after_seconds=_RESTART_SECONDS)
+
+
+def _sampling(order: _Order, effort: Effort) -> dict[str, Any]:
     """Parameters of the chat API: the persona's, then the request's."""
     sampling = order.sampling
     chosen: dict[str, Any] = {
@@ -263,9 +530,22 @@ def _sampling(order: _Order) -> dict[str, Any]:
         chosen["repetition_penalty"] = sampling.repetition_penalty
     if order.task == "rewrite":
         # A rewrite is about as long as its source; a token is three characters or more.
-        chosen["max_tokens"] = max(sampling.max_tokens, len(order.text) // 3)
-    return chosen | order.overrides
+        chosen["max_tokens"] = max(sampling.max_tokens, len(order.text) // _CHARACTERS_PER_TOKEN)
+    chosen |= order.overrides
+    if effort is Effort.SHORT and order.task == "ask":  # half a rewrite would be none
+        shorter = max(_SHORTEST_ANSWER_TOKENS, chosen["max_tokens"] // 2)
+        chosen["max_tokens"] = min(chosen["max_tokens"], shorter)
+    return chosen
 
 
-def _labels(order: _Order, lease: Lease | None) -> tuple[str, str, str]:
-    return order.task, order.persona.id, (lease.version if lease else None) or "none"
+def _most_tokens(order: _Order) -> int:
+    """What prompt and answer may take of the engine's cache, rather too much than too little."""
+    persona = order.persona
+    system = persona.ask.system if order.task == "ask" else persona.rewrite.system
+    characters = len(system) + len(order.text) + sum(map(len, persona.style_anchors))
+    characters += sum(len(message["content"]) for message in order.history)
+    tokens = characters / _CHARACTERS_PER_TOKEN
+    if order.task == "ask":
+        words = persona.retrieval.passages * persona.retrieval.passage_words
+        tokens += words * _TOKENS_PER_WORD
+    return int(tokens) + int(_sampling(order, Effort.FULL)["max_tokens"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from personae.manifest import BaseModelRef
 from personae.persona import Cast
 from serving.adapters import Adapters
+from serving.admission import Admission
 from serving.engine_host import EngineHost
 
 
@@ -22,6 +23,7 @@ class Base:
     model: BaseModelRef
     engine: EngineHost
     adapters: Adapters
+    admission: Admission
 
 
 class Bases:
@@ -42,6 +44,15 @@ class Bases:
         self._cast[persona]
         return self._bases[self._of_persona[persona]]
 
+    def problem(self, persona: str) -> str | None:
+        """Why a persona does not speak as it should; None when it does."""
+        base = self.of(persona)
+        wanted = self._cast[persona].base_model
+        sentences = [base.adapters.problem(persona)]
+        if wanted is not None and wanted != base.model.id:
+            sentences.insert(0, no_engine_for(persona, wanted, instead=base.model.id))
+        return " ".join(sentence for sentence in sentences if sentence) or None
+
     def __iter__(self) -> Iterator[Base]:
         return iter(self._bases)
 
@@ -54,3 +65,11 @@ class Bases:
         """Raises EngineUnavailable, with a time to retry, while an engine is not usable."""
         for base in self._bases:
             base.engine.require_ready()
+
+
+def no_engine_for(persona: str, wanted: str, *, instead: str) -> str:
+    """What to tell of a persona whose base model nobody serves."""
+    return (
+        f"{persona} wants the base model {wanted}, which no engine serves, and speaks on {instead}. "
+        f'Add [engines."{wanted}"] to personae.toml.'
+    )

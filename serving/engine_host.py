@@ -48,6 +48,10 @@ def engine_command(
     command += ["--max-num-seqs", str(config.max_sequences)]
     command += ["--enable-lora", "--max-lora-rank", str(config.max_adapter_rank)]
     command += ["--max-loras", str(adapter_slots), "--max-cpu-loras", str(adapters_in_memory)]
+    # Backstops behind the gateway's own limits, which are lower: past them vLLM answers 503.
+    command += ["--max-num-queued-reqs", str(max(64, 4 * config.max_sequences))]
+    queued_tokens = config.max_sequences * config.max_model_tokens
+    command += ["--max-num-queued-tokens", str(queued_tokens)]
     command += ["--shutdown-timeout", "20"]
     # Request logs and access logs would hold prompts.
     command += ["--no-enable-log-requests", "--disable-uvicorn-access-log"]
@@ -111,6 +115,8 @@ class EngineHost:
         self.client = client
         self.child = child
         self.ready = False
+        self.cache_tokens: int | None = None
+        """Tokens the engine's KV cache holds; None when it does not say."""
         self._base_model = base_model
         self._start_seconds = start_seconds
         self._heartbeat_seconds = heartbeat_seconds
@@ -199,6 +205,7 @@ class EngineHost:
             return
         if not await self._beats(now=True):
             return
+        self.cache_tokens = await self.client.cache_tokens()
         self.ready, self._ready_pid = True, pid
         log.info("the engine is ready after %.1f s", time.monotonic() - self._since)
         self._changed.set()
@@ -239,6 +246,11 @@ def managed_engine_process(
     log_file: Path,
 ) -> ChildProcess:
     """The supervised vLLM process of a configuration."""
+
+    async def remove_socket(code: int) -> None:
+        # A killed vLLM leaves its socket behind, and the next one can't bind to it.
+        socket.unlink(missing_ok=True)
+
     return ChildProcess(
         "engine",
         engine_command(
@@ -250,4 +262,5 @@ def managed_engine_process(
         ),
         environment=engine_environment(config, os.environ, private_folder=socket.parent),
         log_file=log_file,
+        on_exit=remove_socket,
     )

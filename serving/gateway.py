@@ -17,7 +17,8 @@ import contextlib
 import hmac
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -32,9 +33,11 @@ from personae.errors import (
     UnknownRoute,
     from_wire,
 )
+from personae.logs import current_request, request_id_from
 from personae.persona import Cast
 from personae.wire import (
     AdapterChange,
+    AdapterOutcome,
     AskRequest,
     Completion,
     Delta,
@@ -49,19 +52,16 @@ from personae.wire import (
     parse_request,
 )
 from serving.adapter_report import AdapterReport
-from serving.answers import Answerer
+from serving.answers import Answerer, Origin
 from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi
 from serving.retrieval import Retriever
+from serving.streams import SSE_HEADERS, kept_alive
 
 log = logging.getLogger(__name__)
 
-SSE_HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache",
-    "X-Accel-Buffering": "no",  # nginx would hold the stream back
-}
+_REQUEST_ID = web.RequestKey("request_id", str)
 
 
 def make_app(
@@ -78,11 +78,12 @@ def make_app(
 ) -> web.Application:
     """The gateway over its parts. Without an `admin_key` every admin request is refused."""
     routes = _Routes(cast, answerer, bases, report, retriever, metrics)
-    openai = OpenAIApi(cast=cast, answerer=answerer)
+    openai = OpenAIApi(cast=cast, answerer=answerer, origin_of=origin_of)
     app = web.Application(
         client_max_size=config.max_request_bytes,
-        middlewares=[_errors, _keys(admin_key=admin_key, api_key=api_key)],
+        middlewares=[_named, _errors, _keys(admin_key=admin_key, api_key=api_key)],
     )
+    app.on_response_prepare.append(_tell_request_id)
     app.add_routes(
         [
             web.post("/v1/ask", routes.ask),
@@ -130,7 +131,7 @@ class _Routes:
         for persona in self._cast.values():
             base = self._bases.of(persona.id)
             version = base.adapters.live_version(persona.id)
-            problems = [base.adapters.problem(persona.id), self._retriever.problem(persona.id)]
+            problems = [self._bases.problem(persona.id), self._retriever.problem(persona.id)]
             sentences = [self._answerer.notice(persona, version), *problems]
             cards.append(
                 PersonaCard(
@@ -160,25 +161,46 @@ class _Routes:
         persona = request.match_info["persona"]
         base = self._bases.of(persona)
         base.engine.require_ready()
-        return _json(await base.adapters.reload(persona, change))
+        return await self._change("reload", base.adapters.reload(persona, change))
 
     async def rollback(self, request: web.Request) -> web.Response:
         change = parse_request(AdapterChange, await request.read())
         persona = request.match_info["persona"]
         base = self._bases.of(persona)
         base.engine.require_ready()
-        return _json(await base.adapters.rollback(persona, change))
+        return await self._change("rollback", base.adapters.rollback(persona, change))
+
+    async def _change(self, action: str, work: Awaitable[AdapterOutcome]) -> web.Response:
+        began, outcome = time.monotonic(), "failed"
+        try:
+            change = await work
+            outcome = "done" if change.changed else "unchanged"
+            return _json(change)
+        except PersonaeError as err:
+            outcome = err.code
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self._metrics.adapter_change.labels(action, outcome).observe(seconds)
 
     async def healthz(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(self, request: web.Request) -> web.Response:
+        self._answerer.require_open()
         self._bases.require_ready()
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:
         for base in self._bases:
-            self._metrics.engine_ready.labels(base.model.id).set(base.engine.ready)
+            model, child = base.model.id, base.engine.child
+            self._metrics.engine_ready.labels(model).set(base.engine.ready)
+            self._metrics.engine_restarts.labels(model).set(child.restarts if child else 0)
+            self._metrics.safe.labels(model).set(base.admission.slots)
+            self._metrics.in_engine.labels(model).set(base.admission.running)
+        for persona in self._cast:
+            waiting = self._bases.of(persona).admission.waiting_for(persona)
+            self._metrics.waiting.labels(persona).set(waiting)
         return web.Response(
             body=self._metrics.render(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
@@ -187,7 +209,7 @@ class _Routes:
     async def _answer(
         self, request: web.Request, order: AskRequest | RewriteRequest
     ) -> web.StreamResponse:
-        events = self._answerer.answer(order)
+        events = self._answerer.answer(order, origin=origin_of(request))
         async with contextlib.aclosing(events):
             if order.stream:
                 return await stream_events(request, events, encode_event)
@@ -205,11 +227,17 @@ async def stream_events(
     await response.prepare(request)
     # A client that left makes write() raise; the generator is closed and the engine's work ends.
     with contextlib.suppress(ConnectionResetError):
-        await response.write(encode(first))
-        async for event in events:
-            await response.write(encode(event))
+        async with kept_alive(response):
+            await response.write(encode(first))
+            async for event in events:
+                await response.write(encode(event))
         await response.write_eof()
     return response
+
+
+def origin_of(request: web.Request) -> Origin:
+    """The request's id and the caller's trace."""
+    return Origin(request_id=request[_REQUEST_ID], trace_headers=request.headers)
 
 
 async def whole(events: AsyncGenerator[Event, None]) -> Completion:
@@ -239,6 +267,22 @@ def error_response(error: PersonaeError) -> web.Response:
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return web.json_response({"error": error.to_wire()}, status=error.http_status, headers=headers)
+
+
+@web.middleware
+async def _named(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request has an id, the caller's or ours, and every log line inside it carries it."""
+    request[_REQUEST_ID] = request_id_from(request.headers.get("X-Request-Id"))
+    token = current_request.set(request[_REQUEST_ID])
+    try:
+        return await handler(request)
+    finally:
+        current_request.reset(token)
+
+
+async def _tell_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    if request_id := request.get(_REQUEST_ID):
+        response.headers["X-Request-Id"] = request_id
 
 
 @web.middleware

@@ -2,17 +2,20 @@
 
 SQLite by default, PostgreSQL by URL, through SQLAlchemy Core. Calls block on disk: use them off the
 event loop. A pointer moves only by `swap`, which compares before it writes, so two admins can't
-overwrite each other's move unseen.
+overwrite each other's move unseen. Pointer and history are written together or not at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from personae.errors import ConfigError
+from personae.errors import ConfigError, DiskFull, LedgerUnavailable
 
 _metadata = sa.MetaData()
 
@@ -59,7 +62,8 @@ class Change:
     persona: str
     base_model: str
     action: str
-    """ "adopt" (first version found), "reload" or "rollback"."""
+    """ "adopt" (first version found), "reload", "rollback", "fallback" (the live version can't be
+    used, another one speaks; the pointer stays) or "restore" (it can be used again)."""
     before: int | None
     after: int | None
     actor: str
@@ -76,13 +80,27 @@ def _now() -> str:
 
 
 class Ledger:
-    """Pointers and history in one database."""
+    """Pointers and history in one database.
 
-    def __init__(self, url: str) -> None:
+    Every method raises DiskFull or LedgerUnavailable when the database fails; then nothing has moved.
+
+    Args:
+        busy_seconds: how long to wait for another program that is writing (SQLite).
+    """
+
+    def __init__(self, url: str, *, busy_seconds: float = 5.0) -> None:
+        def careful_sqlite(
+            connection: sa.engine.interfaces.DBAPIConnection, _record: object
+        ) -> None:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.close()
+
         try:
             self._engine = sa.create_engine(url)
             if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _careful_sqlite)
+                sa.event.listen(self._engine, "connect", careful_sqlite)
             _metadata.create_all(self._engine)
         except (sa.exc.SQLAlchemyError, ImportError) as err:
             # The URL may hold a password: it is not repeated.
@@ -99,9 +117,21 @@ class Ledger:
         query = sa.select(_pointers.c.live, _pointers.c.previous).where(
             _pointers.c.persona == persona, _pointers.c.base_model == base_model
         )
-        with self._engine.connect() as connection:
+        consequence = "it is not known which version is live"
+        with _failures(consequence), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return Pointer(live=row.live, previous=row.previous) if row else Pointer()
+
+    def newest_ever_live(self, persona: str, base_model: str) -> int:
+        """The highest version that ever was live; 0 if none was."""
+        query = sa.select(sa.func.max(_history.c.version_after)).where(
+            _history.c.persona == persona,
+            _history.c.base_model == base_model,
+            _history.c.outcome == "done",
+        )
+        consequence = "it is not known which versions were live"
+        with _failures(consequence), self._engine.connect() as connection:
+            return connection.execute(query).scalar_one() or 0
 
     def swap(self, expected: Pointer, new: Pointer, change: Change) -> bool:
         """Move a pointer if it still is what the caller saw, and write the change down with it.
@@ -113,6 +143,19 @@ class Ledger:
             _pointers.c.base_model == change.base_model
         )
         values = {"live": new.live, "previous": new.previous, "updated_at": _now()}
+        with _failures("the change was not made"):
+            try:
+                return self._swap(key, expected, values, change)
+            except sa.exc.IntegrityError:
+                return False  # somebody else wrote the first pointer between our look and our write
+
+    def _swap(
+        self,
+        key: sa.ColumnElement[bool],
+        expected: Pointer,
+        values: dict[str, int | str | None],
+        change: Change,
+    ) -> bool:
         with self._engine.begin() as connection:
             if expected == Pointer():
                 exists = connection.execute(
@@ -142,7 +185,7 @@ class Ledger:
 
     def record(self, change: Change) -> None:
         """Write down a change that moved nothing (refused, or already so)."""
-        with self._engine.begin() as connection:
+        with _failures("the history lacks a line"), self._engine.begin() as connection:
             self._write(connection, change)
 
     def history(self, persona: str, *, limit: int = 50) -> list[Change]:
@@ -153,7 +196,7 @@ class Ledger:
             .order_by(_history.c.id.desc())
             .limit(limit)
         )
-        with self._engine.connect() as connection:
+        with _failures("the history can't be shown"), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
             Change(
@@ -190,8 +233,33 @@ class Ledger:
         )
 
 
-def _careful_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.close()
+@contextlib.contextmanager
+def _failures(consequence: str) -> Iterator[None]:
+    """Translate what a database does when it fails. Its own words may hold a password: not repeated.
+
+    Raises:
+        DiskFull: it has no room.
+        LedgerUnavailable: anything else.
+    """
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as err:
+        cause = getattr(err, "orig", None)
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+        if code == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == "53100":
+            raise DiskFull(
+                f"The disk holding the ledger of adapter versions is full, so {consequence}. "
+                "Free some space and try again."
+            ) from err
+        reason = {
+            sqlite3.SQLITE_BUSY: "another program is writing to its database",
+            sqlite3.SQLITE_LOCKED: "another program is writing to its database",
+            sqlite3.SQLITE_READONLY: "its database is read-only",
+            sqlite3.SQLITE_CORRUPT: "its database is damaged",
+            sqlite3.SQLITE_NOTADB: "its database is damaged",
+        }.get(code, type(cause or err).__name__)
+        raise LedgerUnavailable(
+            f"The ledger of adapter versions can't be used ({reason}), so {consequence}. "
+            "Check PERSONAE_DATABASE_URL, or state.db in PERSONAE_HOME, and try again.",
+            retry_after_seconds=10,
+        ) from err

@@ -2,7 +2,9 @@
 
 `model` is a persona's id (a question), or `<id>:rewrite`. The last user message is the question or
 the text; earlier user and assistant turns are kept; system messages are dropped, because the persona
-brings its own. The reply carries our sources in an extra field, `personae`, that clients may ignore.
+brings its own. The reply carries our sources in an extra field, `personae`, that clients may ignore;
+so a text that no model wrote says so itself. While a stream waits in line it carries comments, which
+clients skip: `: queued position=2 eta=7`.
 Format: https://platform.openai.com/docs/api-reference/chat
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal
 
 from aiohttp import web
@@ -20,8 +22,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from personae.errors import InternalError, RequestError, from_wire
 from personae.persona import Cast
 from personae.prompt import Message
-from personae.wire import AskRequest, Delta, Done, ErrorEvent, Event, Meta, RewriteRequest
-from serving.answers import Answerer
+from personae.wire import (
+    AskRequest,
+    Delta,
+    Done,
+    ErrorEvent,
+    Event,
+    Meta,
+    Queued,
+    RewriteRequest,
+    ShortText,
+)
+from serving.answers import Answerer, Origin
+from serving.streams import SSE_HEADERS, kept_alive
 
 _REWRITE = ":rewrite"
 
@@ -56,15 +69,19 @@ class _ChatRequest(BaseModel):
     messages: list[_ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
+    user: ShortText | None = None
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     max_completion_tokens: int | None = Field(None, ge=1, le=8192)
 
 
 class OpenAIApi:
-    def __init__(self, *, cast: Cast, answerer: Answerer) -> None:
+    def __init__(
+        self, *, cast: Cast, answerer: Answerer, origin_of: Callable[[web.Request], Origin]
+    ) -> None:
         self._cast = cast
         self._answerer = answerer
+        self._origin_of = origin_of
 
     async def models(self, request: web.Request) -> web.Response:
         names = [name for persona in self._cast for name in (persona, persona + _REWRITE)]
@@ -76,7 +93,7 @@ class OpenAIApi:
     async def chat_completions(self, request: web.Request) -> web.StreamResponse:
         chat = _parse(await request.read())
         order, history = self._order(chat)
-        events = self._answerer.answer(order, history=history)
+        events = self._answerer.answer(order, history=history, origin=self._origin_of(request))
         async with contextlib.aclosing(events):
             if chat.stream:
                 return await self._stream(request, events, chat)
@@ -95,11 +112,19 @@ class OpenAIApi:
         persona = chat.model.removesuffix(_REWRITE)
         if chat.model.endswith(_REWRITE):
             rewrite = RewriteRequest(
-                persona=persona, text=words, temperature=chat.temperature, max_tokens=max_tokens
+                persona=persona,
+                text=words,
+                temperature=chat.temperature,
+                max_tokens=max_tokens,
+                user=chat.user,
             )
             return rewrite, []
         ask = AskRequest(
-            persona=persona, question=words, temperature=chat.temperature, max_tokens=max_tokens
+            persona=persona,
+            question=words,
+            temperature=chat.temperature,
+            max_tokens=max_tokens,
+            user=chat.user,
         )
         return ask, history
 
@@ -114,8 +139,8 @@ class OpenAIApi:
             elif isinstance(event, ErrorEvent):
                 raise from_wire(event.model_dump())
             elif isinstance(event, Done) and meta is not None:
-                message = {"role": "assistant", "content": "".join(text).strip()}
-                choice = {"index": 0, "message": message, "finish_reason": event.finish_reason}
+                message = {"role": "assistant", "content": _label(meta) + "".join(text).strip()}
+                choice = {"index": 0, "message": message, "finish_reason": _finish(event)}
                 return web.json_response(
                     _envelope(meta, chat, "chat.completion")
                     | {"choices": [choice], "usage": _usage(event), "personae": _sources(meta)}
@@ -125,33 +150,55 @@ class OpenAIApi:
     async def _stream(
         self, request: web.Request, events: AsyncGenerator[Event, None], chat: _ChatRequest
     ) -> web.StreamResponse:
-        first = await anext(events)
-        if not isinstance(first, Meta):
-            raise InternalError("The answer began without its beginning. Please ask again.")
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
+        event = await anext(events)
+        response = web.StreamResponse(headers=SSE_HEADERS)
         await response.prepare(request)
-        envelope = _envelope(first, chat, "chat.completion.chunk")
-
-        async def send(delta: dict[str, Any], finish: str | None = None, **extra: Any) -> None:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            await _send(response, envelope | {"choices": [choice]} | extra)
-
         with contextlib.suppress(ConnectionResetError):
-            await send({"role": "assistant", "content": ""}, personae=_sources(first))
-            async for event in events:
-                if isinstance(event, Delta):
-                    await send({"content": event.text})
+            async with kept_alive(response):
+                while isinstance(event, Queued):
+                    waiting = f": queued position={event.position} eta={event.eta_seconds:.0f}\n\n"
+                    await response.write(waiting.encode())
+                    event = await anext(events)
+                if isinstance(event, Meta):
+                    await _send_answer(response, event, events, chat)
                 elif isinstance(event, ErrorEvent):
                     await _send(response, {"error": event.model_dump()})
-                elif isinstance(event, Done):
-                    await send({}, event.finish_reason)
-                    if chat.stream_options.include_usage:
-                        await _send(response, envelope | {"choices": [], "usage": _usage(event)})
             await response.write(b"data: [DONE]\n\n")
             await response.write_eof()
         return response
+
+
+async def _send_answer(
+    response: web.StreamResponse,
+    meta: Meta,
+    events: AsyncGenerator[Event, None],
+    chat: _ChatRequest,
+) -> None:
+    envelope = _envelope(meta, chat, "chat.completion.chunk")
+
+    async def send(delta: dict[str, Any], finish: str | None = None, **extra: Any) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        await _send(response, envelope | {"choices": [choice]} | extra)
+
+    before, after = _around_words(envelope)
+    await send({"role": "assistant", "content": _label(meta)}, personae=_sources(meta))
+    async for event in events:
+        if isinstance(event, Delta):
+            await response.write(before + json.dumps(event.text).encode() + after)
+        elif isinstance(event, ErrorEvent):
+            await _send(response, {"error": event.model_dump()})
+        elif isinstance(event, Done):
+            await send({}, _finish(event))
+            if chat.stream_options.include_usage:
+                await _send(response, envelope | {"choices": [], "usage": _usage(event)})
+
+
+def _around_words(envelope: dict[str, Any]) -> tuple[bytes, bytes]:
+    """What stands before and after the words in a chunk, which is written once for every token."""
+    mark = "\x00"
+    choice = {"index": 0, "delta": {"content": mark}, "finish_reason": None}
+    before, _, after = json.dumps(envelope | {"choices": [choice]}).rpartition(json.dumps(mark))
+    return f"data: {before}".encode(), f"{after}\n\n".encode()
 
 
 async def _send(response: web.StreamResponse, chunk: dict[str, Any]) -> None:
@@ -174,6 +221,15 @@ def _envelope(meta: Meta, chat: _ChatRequest, kind: str) -> dict[str, Any]:
         "created": int(time.time()),
         "model": chat.model,
     }
+
+
+def _label(meta: Meta) -> str:
+    """What stands before a text that no model wrote, for clients that show nothing but the text."""
+    return f"({meta.notice})\n\n" if meta.quoted else ""
+
+
+def _finish(done: Done) -> str:
+    return "stop" if done.finish_reason == "quoted" else done.finish_reason
 
 
 def _usage(done: Done) -> dict[str, int]:

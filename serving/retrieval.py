@@ -18,6 +18,7 @@ from personae.errors import CorpusError, ModelError
 from personae.persona import Cast, Persona
 from personae.prompt import PromptPassage
 from personae.wire import Citation
+from serving.admission import Effort
 from serving.embedder import TextEmbedder
 from serving.index import Hit, Snapshot, current_snapshot, open_snapshot
 
@@ -70,13 +71,19 @@ class Retriever:
     def problem(self, persona: str) -> str | None:
         return self._problems.get(persona)
 
-    async def search(self, persona: Persona, question: str) -> Found:
-        """The passages for a question; empty when nothing is indexed or nothing is near enough."""
+    async def search(
+        self, persona: Persona, question: str, *, effort: Effort = Effort.FULL
+    ) -> Found:
+        """The passages for a question; empty when nothing is indexed or nothing is near enough.
+
+        Args:
+            effort: SHORT finds half as many.
+        """
         snapshot = self._snapshots.get(persona.id)
         if snapshot is None or persona.retrieval.passages == 0:
             return Found([], [])
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._search, snapshot, persona, question
+            self._thread, self._search, snapshot, persona, question, effort
         )
 
     def _open(self) -> None:
@@ -99,12 +106,15 @@ class Retriever:
             self._problems |= dict.fromkeys(self._snapshots, str(err))
             self._snapshots.clear()
 
-    def _search(self, snapshot: Snapshot, persona: Persona, question: str) -> Found:
+    def _search(self, snapshot: Snapshot, persona: Persona, question: str, effort: Effort) -> Found:
         query = self._embedder.embed([question])
         settings = persona.retrieval
-        hits = snapshot.search(query, settings.passages * _CANDIDATES_PER_PASSAGE)
+        wanted = settings.passages
+        if effort is Effort.SHORT:
+            wanted = max(1, wanted // 2)
+        hits = snapshot.search(query, wanted * _CANDIDATES_PER_PASSAGE)
         near = [hit for hit in hits if hit.similarity >= settings.min_similarity]
-        return _found(_spread(near, settings.passages), settings.passage_words)
+        return _found(_spread(near, wanted), settings.passage_words)
 
 
 def _spread(hits: Sequence[Hit], limit: int) -> list[Hit]:

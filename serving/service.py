@@ -26,6 +26,7 @@ from personae.registry import Registry
 from personae.weights import model_folder, module_shapes, read_model_manifest
 from serving.adapter_report import AdapterReport
 from serving.adapters import Adapters, engine_arguments_for
+from serving.admission import Admission, AdmissionLimits
 from serving.answers import Answerer
 from serving.bases import Base, Bases
 from serving.embedder import Embedder, TextEmbedder
@@ -34,9 +35,14 @@ from serving.engine_host import EngineHost, engine_socket_folder, managed_engine
 from serving.gateway import make_app
 from serving.ledger import Ledger
 from serving.metrics import Metrics
+from serving.mixing import mixing_problem
+from serving.reconciler import keep_reconciled
 from serving.retrieval import Retriever
+from serving.tracing import tracing_to
 
 log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 1.0
 
 
 @dataclass
@@ -46,6 +52,7 @@ class Service:
     url: str
     bases: Bases
     retriever: Retriever
+    answerer: Answerer
 
     async def wait_ready(self, *, tick: Callable[[float], None] = lambda seconds: None) -> None:
         """Wait until every engine is ready.
@@ -77,7 +84,9 @@ async def running_service(
         embedder = Embedder(model_folder(config.models, config.retrieval.embedder))
     models = [_base_model(config, engine) for engine in config.all_engines]
     metrics = Metrics()
+    tracing = tracing_to(config.observability.traces)
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, tracing.close)
         ledger = await asyncio.to_thread(Ledger, _ledger_url(config))
         stack.callback(ledger.close)
         registry = Registry(config.adapters)
@@ -98,6 +107,9 @@ async def running_service(
                 engine=client,
                 base_model=model,
                 base_shapes=_base_shapes(config, engine),
+                unload_grace_seconds=config.adapter_changes.unload_grace_seconds,
+                no_base_traffic=mixing_problem(config, engine),
+                watch=config.adapter_changes.watch,
                 observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
                     persona, action, outcome
                 ).inc(),
@@ -106,7 +118,8 @@ async def running_service(
             host = _engine_host(
                 config, engine, members, client, socket, log_file, adapters, retriever
             )
-            served.append(Base(model=model, engine=host, adapters=adapters))
+            admission = Admission(_admission_limits(config, engine))
+            served.append(Base(model=model, engine=host, adapters=adapters, admission=admission))
         bases = Bases(cast, served, of_persona)
         answerer = Answerer(
             cast=cast,
@@ -114,7 +127,8 @@ async def running_service(
             retriever=retriever,
             metrics=metrics,
             deadlines=config.deadlines,
-            max_at_once=config.gateway.max_answers_at_once,
+            gateway=config.gateway,
+            tracing=tracing,
         )
         app = make_app(
             config.gateway,
@@ -130,17 +144,44 @@ async def running_service(
         # Registered before the server, so that the engine outlives the answers that use it.
         stack.push_async_callback(_stop_engines, bases, config.deadlines.drain_seconds)
         port = await stack.enter_async_context(_listening(app, config))
+        # Before the server closes: those who come now are told to come back, not cut off.
+        stack.push_async_callback(answerer.drain, config.deadlines.drain_seconds)
         for base in bases:
             await base.engine.start()
+            every_seconds = config.adapter_changes.reconcile_seconds
+            reconciling = asyncio.create_task(
+                keep_reconciled(base.adapters, base.engine, every_seconds=every_seconds),
+                name=f"reconcile-{base.model.id}",
+            )
+            stack.push_async_callback(_cancelled, reconciling)
         # While the engine starts; its readiness waits for this too.
         opening = asyncio.create_task(retriever.open(), name="open-indexes")
         stack.callback(opening.cancel)
         address = config.gateway_url.rpartition(":")[0]
-        yield Service(url=f"{address}:{port}", bases=bases, retriever=retriever)
+        yield Service(url=f"{address}:{port}", bases=bases, retriever=retriever, answerer=answerer)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _stop_engines(bases: Bases, grace_seconds: float) -> None:
     await asyncio.gather(*(base.engine.stop(grace_seconds=grace_seconds) for base in bases))
+
+
+def _admission_limits(config: Config, engine: EngineConfig) -> AdmissionLimits:
+    gateway = config.gateway
+    at_once = gateway.max_answers_at_once
+    if engine.url is None:  # what another's engine holds in a batch is not known here
+        at_once = min(at_once, engine.max_sequences)
+    return AdmissionLimits(
+        at_once=at_once,
+        waiting=gateway.max_waiting,
+        first_token_seconds=config.deadlines.first_token_seconds,
+        min_tokens_per_second=gateway.min_tokens_per_second,
+    )
 
 
 def _engine_number(config: Config, persona: Persona) -> int:
@@ -256,7 +297,7 @@ async def _listening(app: web.Application, config: Config) -> AsyncIterator[int]
         app,
         access_log=None,
         handler_cancellation=True,  # a client that leaves cancels its answer
-        shutdown_timeout=config.deadlines.drain_seconds,
+        shutdown_timeout=_CLOSE_SECONDS,  # answers were drained before
     )
     await runner.setup()
     try:

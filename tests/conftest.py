@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,25 @@ class RunningGateway:
 
 
 def gateway_config(
-    home: Path, engine_url: str, environment: dict[str, str] | None = None
+    home: Path,
+    engine_url: str,
+    environment: dict[str, str] | None = None,
+    *,
+    gateway: str = "max_answers_per_user = 100",
+    deadlines: str = "first_token_seconds = 5\nbetween_tokens_seconds = 2\ndrain_seconds = 1",
+    extra: str = "",
 ) -> Config:
+    """Configuration of a gateway over a fake engine.
+
+    Args:
+        gateway, deadlines: lines of these sections. (Most tests ask everything as one person.)
+        extra: further sections.
+    """
     (home / "personae.toml").write_text(
         f'[personae]\nprofile = "external"\ncast = "{REPOSITORY / "cast"}"\n'
-        "[gateway]\nport = 0\n"
+        f"[gateway]\nport = 0\n{gateway}\n"
         f'[engine]\nurl = "{engine_url}"\nbase_model = "smollm2-135m"\n'
-        "[deadlines]\nfirst_token_seconds = 5\nbetween_tokens_seconds = 2\ndrain_seconds = 1\n"
+        f"[deadlines]\n{deadlines}\n{extra}\n"
     )
     variables = {"PERSONAE_ADMIN_KEY": ADMIN_KEY} | (environment or {})
     return load_config(variables, folder=home)
@@ -57,19 +70,22 @@ async def engine() -> AsyncIterator[FakeEngine]:
         yield engine
 
 
-@pytest.fixture
-async def gateway(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterator[RunningGateway]:
-    config = gateway_config(tmp_path, engine.url)
+@contextlib.asynccontextmanager
+async def gateway_over(
+    engine: FakeEngine, cast: Cast, home: Path, **settings: str
+) -> AsyncIterator[RunningGateway]:
+    """A gateway in this event loop; `settings` are those of `gateway_config`."""
+    config = gateway_config(home, engine.url, **settings)
     registry = Registry(config.adapters)
     embedder = WordEmbedder()
     for persona in ("lincoln", "roosevelt"):
-        add_adapter(registry, cast[persona], 1, tmp_path / "scratch")
+        add_adapter(registry, cast[persona], 1, home / "scratch")
         write_test_corpus(config.corpora / persona, persona)
         build_index(persona, config.corpora / persona, config.indexes, embedder)
     async with running_service(config, cast, embedder=embedder) as service:
         await service.wait_ready()
         for persona in ("lincoln", "roosevelt"):
-            add_adapter(registry, cast[persona], 2, tmp_path / "scratch")
+            add_adapter(registry, cast[persona], 2, home / "scratch")
         yield RunningGateway(
             url=service.url,
             admin_key=ADMIN_KEY,
@@ -79,3 +95,9 @@ async def gateway(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterat
             cast=cast,
             config=config,
         )
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterator[RunningGateway]:
+    async with gateway_over(engine, cast, tmp_path) as running:
+        yield running

@@ -28,6 +28,8 @@ SECTIONS = {
     "engine": config.EngineConfig,
     "retrieval": config.RetrievalConfig,
     "deadlines": config.DeadlineConfig,
+    "observability": config.ObservabilityConfig,
+    "adapters": config.AdaptersConfig,
 }
 PERSONA_PARTS: list[type[BaseModel]] = [
     Persona, AskTask, RewriteTask, Sampling, RetrievalSettings, Rights, SotuSource, FolderSource,

@@ -116,7 +116,11 @@ def add_scaled_version(registry: Registry, persona: str) -> None:
         config["lora_alpha"] = config["lora_alpha"] * 0.5
         (folder / "adapter_config.json").write_text(json.dumps(config))
         manifest = first.manifest.model_copy(
-            update={"version": registry.next_version(persona), "files": hash_files(folder)}
+            update={
+                "version": registry.next_version(persona),
+                "files": hash_files(folder),
+                "reference": None,  # it is of the weights as they were
+            }
         )
         registry.add(folder, manifest)
 

@@ -1,7 +1,8 @@
 """A finished training run as an adapter version: into the registry, and into the repository's cast.
 
-In: a run folder (`training.run_folder`). Out: `adapters/<persona>/v<N>-<sha8>/` with its manifest. Nothing is
-trained here, and which version is live is decided by the server's owner (`personae adapters reload`).
+In: a run folder (`training.run_folder`) and its base model. Out: `adapters/<persona>/v<N>-<sha8>/` with
+its manifest, reference answers included (`training.reference`). Nothing is trained here, and which
+version is live is decided by the server's owner (`personae adapters reload`).
 """
 
 from __future__ import annotations
@@ -13,20 +14,40 @@ from pathlib import Path
 
 from personae.errors import AdapterError
 from personae.files import folder_written_aside
-from personae.manifest import MANIFEST, AdapterManifest, hash_files, verify_adapter
+from personae.manifest import (
+    MANIFEST,
+    AdapterManifest,
+    ReferenceAnswer,
+    hash_files,
+    verify_adapter,
+)
 from personae.persona import Persona
+from personae.progress import Progress, silent
 from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry
+from personae.weights import model_folder, read_model_manifest
+from training.reference import reference_answers
 from training.run_folder import ADAPTER, Plan, Result, read_run
 
 NOT_GATED = "not gated"
 
 
-def publish(run: Path, persona: Persona, *, registry: Registry) -> RegisteredVersion:
+def publish(
+    run: Path,
+    persona: Persona,
+    *,
+    models: Path,
+    registry: Registry,
+    progress: Progress = silent,
+) -> RegisteredVersion:
     """Add a run's adapter to the registry under the next version; the same run twice is one version.
+
+    Args:
+        models: holds the base model; it is asked with the adapter for the reference answers.
 
     Raises:
         AdapterError: the run is unfinished or damaged, or the persona's prompts were changed since.
+        ModelError: the base model is gone.
         DiskFull: nothing was kept.
     """
     plan, result = read_run(run)
@@ -41,7 +62,10 @@ def publish(run: Path, persona: Persona, *, registry: Registry) -> RegisteredVer
     for version in registry.versions(persona.id):
         if version.manifest is not None and version.manifest.files == files:
             return version
-    manifest = _manifest(plan, result, registry.next_version(persona.id), files)
+    base_folder = model_folder(models, plan.base_model.id)
+    read_model_manifest(base_folder)
+    reference = reference_answers(persona, base_folder, run / ADAPTER, progress=progress)
+    manifest = _manifest(plan, result, registry.next_version(persona.id), files, reference)
     with tempfile.TemporaryDirectory(dir=run, prefix=".publishing-") as scratch:
         folder = Path(scratch)
         for name in files:
@@ -56,7 +80,13 @@ def publish(run: Path, persona: Persona, *, registry: Registry) -> RegisteredVer
         return registry.add(folder, manifest)
 
 
-def _manifest(plan: Plan, result: Result, version: int, files: dict[str, str]) -> AdapterManifest:
+def _manifest(
+    plan: Plan,
+    result: Result,
+    version: int,
+    files: dict[str, str],
+    reference: list[ReferenceAnswer],
+) -> AdapterManifest:
     """Everything to make the adapter again, and no path of the machine that made it."""
     return AdapterManifest(
         persona=plan.persona,
@@ -77,6 +107,7 @@ def _manifest(plan: Plan, result: Result, version: int, files: dict[str, str]) -
         metrics=result.metrics,
         gate=NOT_GATED,
         files=files,
+        reference=reference or None,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

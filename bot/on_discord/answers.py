@@ -53,7 +53,8 @@ async def stream_answer(
     edits = CoalescedEdits(show, interval_seconds=edit_interval_seconds)
     try:
         await _read(gateway, request, answer, edits, reply)
-        if answer.error is not None and not answer.pieces:
+        # A place in line was shown to everybody, so its end is; any other refusal is for one person.
+        if answer.error is not None and not answer.pieces and answer.queued is None:
             raise from_wire(answer.error.model_dump())
         if not reply.over:
             await _see_through(edits.finish(discord_text.finished(answer)))

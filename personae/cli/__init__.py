@@ -3,6 +3,7 @@
     up                          prepare what is missing, start everything, stay
     ask · rewrite · personas    talk to a running gateway
     adapters · index · corpus · models · train     manage what it serves
+    bench                       measure this machine
     doctor                      say what is missing
 
 Every command that prints a result takes `--json`. Errors are one sentence on stderr and exit code 1
@@ -21,7 +22,7 @@ from pathlib import Path
 import click
 
 from personae import __version__
-from personae.cli import artefacts, doctor, talk, up
+from personae.cli import artefacts, bench, doctor, talk, up
 from personae.config import Config, load_config
 from personae.errors import GatewayUnreachable, PersonaeError
 
@@ -98,6 +99,7 @@ cli.add_command(artefacts.models)
 cli.add_command(artefacts.corpus)
 cli.add_command(artefacts.index)
 cli.add_command(artefacts.train)
+cli.add_command(bench.bench)
 cli.add_command(doctor.doctor)
 
 

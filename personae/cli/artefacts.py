@@ -10,10 +10,12 @@ import click
 
 from personae.cli.talk import gateway_client
 from personae.cli.terminal import print_json, say, shown_progress
+from personae.config import Config
+from personae.errors import AdapterError, ConfigError
 from personae.manifest import BaseModelRef, verify_adapter
-from personae.persona import load_cast
+from personae.persona import Persona, load_cast
 from personae.prompt import fingerprint
-from personae.registry import Registry, parse_version
+from personae.registry import RegisteredVersion, Registry, parse_version
 from personae.weights import model_folder, module_shapes, read_model_manifest, verify_model
 from personae.wire import AdapterChange, AdapterHistory, AdapterList, AdapterOutcome
 
@@ -46,6 +48,8 @@ def adapters_list(context: Context, url: str | None, as_json: bool) -> None:
         return
     for persona in listed.personas:
         click.echo(f"{persona.persona}: {persona.live or 'prompt only'}")
+        if persona.problem is not None:
+            click.echo(f"  {persona.problem}")
         for version in persona.versions:
             why = f"  {version.problem}" if version.problem else ""
             click.echo(
@@ -76,7 +80,7 @@ def adapters_history(context: Context, persona: str, url: str | None, as_json: b
         click.echo(
             f"{entry.at[:19]}  {entry.action:<8} {entry.outcome:<9} {move}  {entry.actor}{why}"
         )
-        if entry.outcome == "refused":
+        if entry.outcome == "refused" or entry.action in ("fallback", "restore"):
             click.echo(f"{'':21}{entry.message}")
 
 
@@ -90,15 +94,45 @@ def adapters_verify(context: Context, persona: str, version: str | None) -> None
     member = load_cast(config.cast)[persona]
     wanted = None if version is None else parse_version(version)
     found = Registry(config.adapters).find(persona, wanted)
-    base = read_model_manifest(model_folder(config.models, config.engine.base_model))
-    verify_adapter(
-        found.folder,
-        persona=persona,
-        base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
-        prompt_fingerprint=fingerprint(member),
-        base_shapes=module_shapes(model_folder(config.models, config.engine.base_model)),
+    base_model = verify_here(config, member, found)
+    click.echo(f"{persona} {found.name} is sound and fits {base_model}.")
+
+
+def verify_here(config: Config, persona: Persona, version: RegisteredVersion) -> str:
+    """Check a version offline against the base model its persona speaks on here; gives its id.
+
+    Raises:
+        ConfigError: no engine serves the base model the persona wants.
+        ModelError: the base model has not been fetched.
+        AdapterError: the version does not fit; says why.
+    """
+    engine = config.engine_for(persona.base_model)
+    if engine is None:
+        from serving.bases import no_engine_for
+
+        assert persona.base_model is not None
+        raise ConfigError(
+            no_engine_for(persona.id, persona.base_model, instead=config.engine.base_model)
+        )
+    if version.manifest is None or version.problem is not None:
+        raise AdapterError(version.problem or f"{version.folder} has no manifest.")
+    base = BaseModelRef(
+        id=engine.base_model, weights_sha256=version.manifest.base_model.weights_sha256
     )
-    click.echo(f"{persona} {found.name} is sound and fits {base.id}.")
+    shapes = None
+    if engine.url is None:  # the weights of an engine that is not ours are not known here
+        folder = model_folder(config.models, engine.base_model)
+        fetched = read_model_manifest(folder)
+        base = BaseModelRef(id=fetched.id, weights_sha256=fetched.weights_sha256)
+        shapes = module_shapes(folder)
+    verify_adapter(
+        version.folder,
+        persona=persona.id,
+        base_model=base,
+        prompt_fingerprint=fingerprint(persona),
+        base_shapes=shapes,
+    )
+    return base.id
 
 
 def _change(reason: str, version: str | None = None) -> AdapterChange:
@@ -248,7 +282,7 @@ def train() -> None:
 @click.option("--publish/--no-publish", default=True, help="Add the result to the registry.")
 @click.pass_obj
 def train_run(context: Context, persona: str, steps: int | None, publish: bool) -> None:
-    """Train an adapter for PERSONA on the running base model. Interrupted, a rerun goes on."""
+    """Train an adapter for PERSONA on its base model. Interrupted, a rerun goes on."""
     from personae.cli.prepare import ensure_corpus, ensure_model, import_shipped_adapters
     from training.publish import publish as publish_run
     from training.train import TrainSettings, train_adapter
@@ -256,15 +290,16 @@ def train_run(context: Context, persona: str, steps: int | None, publish: bool) 
     config = context.config()
     cast = load_cast(config.cast)
     member = cast[persona]
+    base_model = member.base_model or config.engine.base_model
     settings = TrainSettings() if steps is None else TrainSettings(steps=steps)
     with shown_progress() as progress:
-        ensure_model(config, config.engine.base_model, progress=progress)
+        ensure_model(config, base_model, progress=progress)
         ensure_corpus(config, cast, member, progress=progress)
         run = train_adapter(
             member,
             persona_folder=cast.folder(persona),
             models=config.models,
-            base_model=config.engine.base_model,
+            base_model=base_model,
             corpora=config.corpora,
             runs=config.runs,
             settings=settings,
@@ -274,7 +309,14 @@ def train_run(context: Context, persona: str, steps: int | None, publish: bool) 
     if publish:
         # First, so that the new one gets a number above them.
         import_shipped_adapters(config, cast, member)
-        added = publish_run(run, member, registry=Registry(config.adapters))
+        with shown_progress() as progress:
+            added = publish_run(
+                run,
+                member,
+                models=config.models,
+                registry=Registry(config.adapters),
+                progress=progress,
+            )
         click.echo(
             f"Published {persona} {added.name}. "
             f"Put it in charge with `personae adapters reload {persona}`."

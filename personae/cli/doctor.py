@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 from pydantic import BaseModel
 
+from personae.cli.artefacts import verify_here
 from personae.cli.terminal import print_json
 from personae.config import Config
 from personae.errors import PersonaeError
-from personae.manifest import BaseModelRef, verify_adapter
 from personae.persona import Cast, load_cast
-from personae.prompt import fingerprint
 from personae.registry import Registry
-from personae.weights import model_folder, module_shapes, read_model_manifest
+from personae.weights import model_folder, read_model_manifest
 
 if TYPE_CHECKING:
     from personae.cli import Context
@@ -97,20 +96,17 @@ def _machine(config: Config) -> Iterator[Finding]:
         )
     else:
         yield _ok("port", f"Port {config.gateway.port} is free")
-    from serving.vllm_plugin import installed_vllm_version, is_active_for_installed_vllm
+    from serving.mixing import mixing_problem
 
-    if config.profile == "cpu-demo" and not is_active_for_installed_vllm():
-        yield _problem(
-            "plugin",
-            f"The CPU plugin is not tested with vLLM {installed_vllm_version()}: base and persona "
-            "traffic would mix. Install requirements/cpu.txt.",
-        )
+    for engine in config.all_engines:
+        if problem := mixing_problem(config, engine):
+            yield _problem("plugin", problem)
+            break
 
 
 def _models(config: Config, cast: Cast) -> Iterator[Finding]:
-    wanted = [config.retrieval.embedder]
-    if config.engine.url is None:
-        wanted.insert(0, config.engine.base_model)
+    wanted = [engine.base_model for engine in config.all_engines if engine.url is None]
+    wanted.append(config.retrieval.embedder)
     for model_id in wanted:
         try:
             read_model_manifest(model_folder(config.models, model_id))
@@ -120,10 +116,16 @@ def _models(config: Config, cast: Cast) -> Iterator[Finding]:
 
 
 def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
+    from serving.bases import no_engine_for
     from serving.index import current_snapshot
 
     registry = Registry(config.adapters)
     for persona in cast.values():
+        wanted = persona.base_model
+        if wanted is not None and config.engine_for(wanted) is None:
+            instead = config.engine.base_model
+            yield _problem("base", no_engine_for(persona.id, wanted, instead=instead))
+            continue
         versions = registry.versions(persona.id)
         if current_snapshot(config.indexes, persona.id) is None:
             yield _note(
@@ -136,15 +138,8 @@ def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
             continue
         newest = versions[-1]
         try:
-            base = read_model_manifest(model_folder(config.models, config.engine.base_model))
-            verify_adapter(
-                newest.folder,
-                persona=persona.id,
-                base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
-                prompt_fingerprint=fingerprint(persona),
-                base_shapes=module_shapes(model_folder(config.models, config.engine.base_model)),
-            )
-            yield _ok("adapter", f"{persona.id} {newest.name} fits {base.id}")
+            base_model = verify_here(config, persona, newest)
+            yield _ok("adapter", f"{persona.id} {newest.name} fits {base_model}")
         except PersonaeError as err:
             yield _problem("adapter", str(err))
 

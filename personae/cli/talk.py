@@ -21,6 +21,7 @@ from personae.wire import (
     ErrorEvent,
     Meta,
     PersonaList,
+    Queued,
     RewriteRequest,
 )
 
@@ -133,11 +134,15 @@ async def stream_to_terminal(
     Raises:
         PersonaeError: the gateway refused, or the answer ended with an error.
     """
+    from bot import sentences
+
     meta: Meta | None = None
     text: list[str] = []
     async with client:
         async for event in client.stream(request):
-            if isinstance(event, Meta):
+            if isinstance(event, Queued) and not as_json:
+                click.echo(sentences.in_line(event.position, event.eta_seconds), err=True)
+            elif isinstance(event, Meta):
                 meta = event
             elif isinstance(event, Delta):
                 text.append(event.text)
@@ -161,6 +166,9 @@ def _print_ending(meta: Meta, done: Done) -> None:
         click.echo("(The answer reached its length limit.)")
     for line in sources(meta.citations):
         click.echo(line)
+    if meta.quoted:
+        click.echo(meta.notice or "")
+        return
     voice = f"voice {meta.adapter_version}" if meta.adapter_version else "prompt only"
     click.echo(f"— {meta.disclosure} ({voice} on {meta.base_model})")
     if meta.notice:

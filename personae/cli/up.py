@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from personae.cli.terminal import say, shown_progress
 from personae.config import Config
 from personae.errors import PersonaeError
 from personae.keys import ensure_admin_key
+from personae.logs import log_to_file
 from personae.persona import Cast, load_cast
 from personae.wire import AskRequest, RewriteRequest
 
@@ -71,23 +70,10 @@ def up(context: Context, host: str | None, port: int | None, demo: bool, no_bots
 
     require_free_port(config.gateway)
     config, key_file = ensure_admin_key(config)
-    _log_to_file(config.logs / "gateway.log")
+    log_to_file(config.logs / "gateway.log", config.observability.log_format)
     with shown_progress() as progress:
         prepare(config, cast, progress=progress)
     asyncio.run(_run(config, cast, key_file=key_file, demo=demo, bots=not no_bots))
-
-
-def _log_to_file(path: Path) -> None:
-    """What the gateway did, for the operator: ids, sizes and times, never what people wrote."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=5 << 20, backupCount=3, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.setLevel(logging.INFO)
-    root = logging.getLogger()
-    for console in root.handlers:
-        console.setLevel(root.level)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
 
 
 async def _run(
@@ -113,6 +99,7 @@ async def _run(
         async with _running_bots(config, service.url, enabled=bots) as lines:
             _say_ready(config, service, key_file, lines)
             await stop.wait()
+            service.answerer.stop_admitting()
             say("Stopping: no new requests, answers in progress may end. (Ctrl-C was heard.)")
     say("Stopped.")
 

@@ -8,11 +8,12 @@ import os
 import socket
 import sys
 
+import aiohttp
 import pytest
 
 from personae.files import write_atomic
 from personae.keys import KEY_FILE
-from tests.conftest import REPOSITORY, RunningGateway
+from tests.conftest import REPOSITORY, RunningGateway, gateway_over
 
 
 async def personae(*arguments: str, stdin: bytes | None = None, **environment: str):
@@ -55,6 +56,46 @@ async def test_rewrite_reads_words_a_file_or_standard_input(gateway, tmp_path):
         assert (code, err) == (0, "")
         assert "[roosevelt@v1]" in out
         assert gateway.engine.requests[-1]["messages"][1]["content"].endswith(text)
+
+
+async def test_whoever_has_to_wait_sees_the_place_in_line_and_at_last_the_answer(
+    engine, cast, tmp_path
+):
+    settings = {"gateway": "max_answers_at_once = 1", "deadlines": "drain_seconds = 1"}
+    async with gateway_over(engine, cast, tmp_path, **settings) as gateway:
+        door = gateway.service.bases.of("lincoln").admission
+        engine.hang_after = 1
+        body = {"persona": "lincoln", "text": "Try harder."}
+        async with (
+            aiohttp.ClientSession(gateway.url) as http,
+            http.post("/v1/rewrite", json=body) as taken,
+        ):
+            call = personae(*on(gateway), "ask", "lincoln", "Who?", "--url", gateway.url)
+            waiting = asyncio.create_task(call)
+            async with asyncio.timeout(20):
+                while not door.waiting:
+                    await asyncio.sleep(0.02)
+            engine.hang_after = None
+            taken.close()
+            code, out, err = await waiting
+    assert code == 0
+    assert err.startswith("In line: 1st, about ")
+    assert out.startswith("[lincoln@v1] We must think anew.")
+
+
+async def test_passages_without_the_model_say_that_they_are(engine, cast, tmp_path):
+    async with gateway_over(engine, cast, tmp_path) as gateway:
+        engine.unhealthy = True
+        async with asyncio.timeout(10):
+            while gateway.service.bases.ready:
+                await asyncio.sleep(0.02)
+        code, out, err = await personae(
+            *on(gateway), "ask", "lincoln", "What of the Union?", "--url", gateway.url
+        )
+    assert (code, err) == (0, "")
+    assert out.startswith("“The Union must be kept whole")
+    assert "no model wrote them" in out and "voice" not in out
+    assert "[1] Message on the Union" in out
 
 
 async def test_json_is_json(gateway):

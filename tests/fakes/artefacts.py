@@ -8,15 +8,18 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from personae.corpus import Document, write_corpus
-from personae.manifest import AdapterManifest, BaseModelRef, hash_files
+from personae.manifest import AdapterManifest, BaseModelRef, ReferenceAnswer, hash_files
 from personae.persona import Persona
 from personae.progress import Progress, silent
 from personae.prompt import fingerprint
-from personae.registry import RegisteredVersion, Registry
+from personae.reference import reference_prompts
+from personae.registry import RegisteredVersion, Registry, engine_name
+from tests.fakes.engine import log_prob, spoken, weights_key
 
 BASE = BaseModelRef(id="smollm2-135m", weights_sha256="ab" * 32)
 
@@ -43,8 +46,13 @@ def add_adapter(
     config: dict[str, object] | None = None,
     prompt_fingerprint: str | None = None,
     leave_out: str | None = None,
+    reference: Literal["true", "false"] | None = None,
 ) -> RegisteredVersion:
-    """A version with real files and a true manifest; the weights depend on persona and version."""
+    """A version with real files and a true manifest; the weights depend on persona and version.
+
+    Args:
+        reference: reference answers as the fake engine will give them, or others.
+    """
     folder = scratch / f"{persona.id}-{version}"
     folder.mkdir(parents=True)
     settings = {"peft_type": "LORA", "r": 8, "bias": "none", "base_model_name_or_path": base.id}
@@ -69,9 +77,26 @@ def add_adapter(
         metrics={},
         gate="not gated",
         files=hash_files(folder),
+        reference=None if reference is None else _reference(persona, version, folder, reference),
         created_at="2026-01-01T00:00:00+00:00",
     )
     return registry.add(folder, manifest)
+
+
+def _reference(
+    persona: Persona, version: int, folder: Path, kind: Literal["true", "false"]
+) -> list[ReferenceAnswer]:
+    weights = weights_key(folder) if kind == "true" else "others"
+    tokens = spoken(engine_name(persona.id, version))
+    return [
+        ReferenceAnswer(
+            prompt=name,
+            tokens=tokens,
+            log_probs=[log_prob(weights, messages, place) for place in range(len(tokens))],
+            base_log_probs=[-4.0] * len(tokens),
+        )
+        for name, messages in reference_prompts(persona).items()
+    ]
 
 
 DOCUMENTS = [

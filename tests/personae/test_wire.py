@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from personae.errors import InternalError, RequestError
 from personae.wire import (
@@ -14,6 +16,7 @@ from personae.wire import (
     Done,
     ErrorEvent,
     Meta,
+    Queued,
     Timings,
     Usage,
     decode_event,
@@ -33,11 +36,15 @@ META = Meta(
 )
 GOLDEN = [
     (
+        Queued(position=2, eta_seconds=7.5),
+        'event: queued\ndata: {"position":2,"eta_seconds":7.5}\n\n',
+    ),
+    (
         META,
         'event: meta\ndata: {"request_id":"r1","persona":"lincoln","display_name":"Abraham Lincoln",'
         '"disclosure":"An imitation.","adapter_version":"v1","base_model":"smollm2-135m",'
         '"citations":[{"number":1,"title":"T","date":"1862","url":"https://e.org","excerpt":"E"}],'
-        '"notice":null}\n\n',
+        '"notice":null,"quoted":false}\n\n',
     ),
     (Delta(text="a\nb ☃"), 'event: delta\ndata: {"text":"a\\nb ☃"}\n\n'),
     (
@@ -66,6 +73,17 @@ async def test_events_are_written_as_agreed_and_read_back(event, text):
     assert encode_event(event).decode() == text
     read = [decode_event(name, data) async for name, data in sse_messages(lines(text))]
     assert read == [event]
+
+
+@given(text())
+def test_a_delta_is_written_as_pydantic_would(words):
+    """There is one for every token, so it is written by hand; what is written must not differ."""
+    delta = Delta(text=words)
+    assert encode_event(delta) == f"event: delta\ndata: {delta.model_dump_json()}\n\n".encode()
+
+
+def test_half_a_character_from_an_engine_does_not_end_the_stream():
+    assert encode_event(Delta(text="a\ud83d")) == b'event: delta\ndata: {"text":"a?"}\n\n'
 
 
 async def test_streams_with_comments_carriage_returns_and_unknown_fields_are_read():

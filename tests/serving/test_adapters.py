@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import shutil
+import sqlite3
+
 import pytest
 
 from bot.gateway_client import GatewayClient
-from personae.errors import AdapterError, UnknownPersona
+from personae.errors import (
+    AdapterError,
+    DiskFull,
+    EngineUnavailable,
+    LedgerUnavailable,
+    UnknownPersona,
+)
 from personae.manifest import BaseModelRef
 from personae.wire import AdapterChange
 from serving.adapters import Adapters
-from serving.ledger import Ledger
+from serving.ledger import Change, Ledger, Pointer
 from serving.service import running_service
 from tests.conftest import RunningGateway
 from tests.fakes.artefacts import BASE, WordEmbedder, add_adapter
@@ -41,25 +52,6 @@ async def test_a_version_that_says_nothing_is_not_put_in_charge(gateway: Running
     with pytest.raises(AdapterError, match="said nothing"):
         await gateway.service.bases.of("lincoln").adapters.reload("lincoln", CHANGE)
     assert "lincoln@v2" not in gateway.engine.adapters
-
-
-async def test_the_version_before_last_is_unloaded_and_a_leased_one_is_kept(
-    gateway: RunningGateway,
-):
-    adapters = gateway.service.bases.of("lincoln").adapters
-    add_adapter(gateway.registry, gateway.cast["lincoln"], 3, gateway.config.home / "scratch")
-    with adapters.lease("lincoln") as lease:
-        assert lease.version == "v1"
-        await adapters.reload("lincoln", AdapterChange(version="v2"))
-        await adapters.reload("lincoln", AdapterChange(version="v3"))
-        assert "lincoln@v1" in gateway.engine.adapters, "an answer still speaks with it"
-        assert lease.engine_model == "lincoln@v1"
-    await adapters.rollback("lincoln", CHANGE)
-    assert adapters.live_version("lincoln") == "v2"
-    assert set(gateway.engine.adapters) & {"lincoln@v1", "lincoln@v2", "lincoln@v3"} == {
-        "lincoln@v2",
-        "lincoln@v3",
-    }
 
 
 async def test_every_change_is_in_the_history(gateway: RunningGateway):
@@ -111,3 +103,100 @@ async def test_a_version_for_another_base_is_not_adopted_and_the_reason_is_kept(
         with adapters.lease("lincoln") as lease:
             assert (lease.engine_model, lease.version) == (BASE.id, None)
     ledger.close()
+
+
+# -- changes that can't be recorded --------------------------------------------------------------------
+
+
+def fill(ledger: Ledger) -> None:
+    """Take the last free byte of the database, at the place where a full disk shows: its pages."""
+    with ledger._engine.begin() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    line = Change("nobody", "b", "reload", None, None, "me", "cli", "", "refused", "")
+    for message in ("x" * 2000, "x"):
+        with pytest.raises(DiskFull):
+            for _ in range(1000):
+                ledger.record(dataclasses.replace(line, message=message))
+
+
+async def test_a_full_disk_refuses_the_change_and_nothing_moves(stage):
+    adapters = await stage.adapters()
+    stage.add(2)
+    fill(stage.ledger)
+    with pytest.raises(DiskFull, match="so the change was not made"):
+        await adapters.reload("lincoln", CHANGE)
+    assert adapters.live_version("lincoln") == "v1"
+    assert adapters.pointer("lincoln") == Pointer(live=1)
+    assert stage.ledger.pointer("lincoln", BASE.id) == Pointer(live=1)
+    with adapters.lease("lincoln") as lease:
+        assert lease.engine_model == "lincoln@v1"
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_told_all_the_same(stage):
+    """The admin hears why the version was refused, not that the history is full."""
+    adapters = await stage.adapters()
+    weights = stage.add(2).folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    fill(stage.ledger)
+    with pytest.raises(AdapterError, match="damaged or edited"):
+        await adapters.reload("lincoln", CHANGE)
+    assert len(stage.history()) == 1
+
+
+async def test_a_locked_database_refuses_the_change_and_lets_it_through_later(stage):
+    adapters = await stage.adapters()
+    stage.add(2)
+    with contextlib.closing(sqlite3.connect(stage.folder / "state.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnavailable, match="another program is writing"):
+            await adapters.reload("lincoln", CHANGE)
+        assert adapters.live_version("lincoln") == "v1"
+        other.rollback()
+    assert (await adapters.reload("lincoln", CHANGE)).live == "v2"
+
+
+async def test_a_read_only_database_refuses_the_change_and_still_serves(stage):
+    """A gateway whose database may only be read speaks with what is live, and can't change it."""
+    await stage.adapters()
+    stage.add(2)
+    ledger = Ledger(f"sqlite:///file:{stage.folder / 'state.db'}?mode=ro&uri=true")
+    adapters = await stage.adapters(ledger=ledger)
+    assert adapters.live_version("lincoln") == "v1"
+    with pytest.raises(LedgerUnavailable, match="its database is read-only"):
+        await adapters.reload("lincoln", CHANGE)
+    assert adapters.live_version("lincoln") == "v1"
+    ledger.close()
+
+
+async def test_a_first_version_that_cannot_be_recorded_waits_and_says_so(stage):
+    with contextlib.closing(sqlite3.connect(stage.folder / "state.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        adapters = await stage.adapters()
+        assert adapters.live_version("lincoln") is None
+        assert "another program is writing" in (adapters.problem("lincoln") or "")
+        other.rollback()
+    await adapters.reconcile()
+    assert (adapters.live_version("lincoln"), adapters.problem("lincoln")) == ("v1", None)
+
+
+# -- an engine that would mix voices -------------------------------------------------------------------
+
+
+async def test_where_voices_would_mix_the_base_does_not_answer_beside_adapters(stage):
+    """pg has no adapter: asking the base while lincoln's is loaded is refused, with what to do."""
+    adapters = await stage.adapters(no_base_traffic="Install requirements/cpu.txt.")
+    with adapters.lease("lincoln") as lease:
+        assert lease.version == "v1"
+    with (
+        pytest.raises(EngineUnavailable, match="Paul Graham can't answer now"),
+        adapters.lease("pg"),
+    ):
+        pass
+
+
+async def test_where_voices_would_mix_and_no_adapter_is_loaded_the_base_answers(stage):
+    shutil.rmtree(stage.registry.root)
+    adapters = await stage.adapters(no_base_traffic="Install requirements/cpu.txt.")
+    with adapters.lease("pg") as lease:
+        assert lease.version is None

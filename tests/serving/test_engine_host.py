@@ -32,6 +32,8 @@ def test_it_listens_on_a_private_socket_and_takes_adapters(tmp_path):
     assert "--host" not in command and "--port" not in command
     assert "--enable-lora --max-lora-rank 16 --max-loras 6 --max-cpu-loras 14" in said
     assert "--no-enable-log-requests" in command
+    # vLLM's own limits stand behind the gateway's, which lets 16 in at a time.
+    assert "--max-num-queued-reqs 64 --max-num-queued-tokens 65536" in said
     with engine_socket_folder() as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         assert len(str(folder / "engine.sock")) < 100

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import log
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from personae.errors import AdapterError, ModelError
 from personae.manifest import BaseModelRef, verify_adapter
 from personae.prompt import fingerprint
+from personae.reference import REFERENCE_TOKENS, reference_prompts
 from personae.registry import Registry
 from personae.weights import model_folder, read_model_manifest
 from tests.training.conftest import TINY
 from training.checkpoint import only_process
 from training.publish import publish, ship
+from training.reference import reference_answers
 from training.run_folder import METRICS, TrainSettings
 from training.steps import learning_rate, plan_batches
 from training.train import train_adapter
@@ -97,7 +101,7 @@ def test_a_killed_run_goes_on_and_ends_like_one_left_alone(train, finished, tmp_
         train(tmp_path, progress=interrupt)
     (run,) = (tmp_path / "lincoln").iterdir()
     with pytest.raises(AdapterError, match="is not finished"):
-        publish(run, None, registry=None)
+        publish(run, None, models=None, registry=None)
     assert train(tmp_path) == run
     assert run.name == finished.name
     assert adapter_bytes(run) == adapter_bytes(finished)
@@ -148,9 +152,9 @@ def test_the_saved_adapter_is_what_was_measured(finished, models, lincoln, docum
     assert found["held_out_loss"] == pytest.approx(result["held_out_loss_after"], abs=1e-3)
 
 
-def test_a_published_version_verifies_and_comes_once(finished, lincoln, base, tmp_path):
+def test_a_published_version_verifies_and_comes_once(finished, lincoln, base, models, tmp_path):
     registry = Registry(tmp_path)
-    version = publish(finished, lincoln, registry=registry)
+    version = publish(finished, lincoln, models=models, registry=registry)
     assert version.engine_name == "lincoln@v1"
     manifest = verify_adapter(
         version.folder,
@@ -163,11 +167,28 @@ def test_a_published_version_verifies_and_comes_once(finished, lincoln, base, tm
     assert manifest.recipe["held_out_documents"] == ["1864-lincoln-1"]
     assert manifest.metrics["steps"] == 6
     assert not [name for name in ("/tmp", "/home", "/work") if name in manifest.model_dump_json()]
-    assert publish(finished, lincoln, registry=registry) == version
+    assert publish(finished, lincoln, models=models, registry=registry) == version
 
 
-def test_adapters_that_do_not_fit_are_refused_with_a_reason(finished, lincoln, base, tmp_path):
-    version = publish(finished, lincoln, registry=Registry(tmp_path))
+def test_a_published_version_holds_what_it_says_and_how_the_base_differs(
+    finished, lincoln, models, tmp_path
+):
+    """Reference answers: greedy, every token with its log-probability with and without the adapter."""
+    version = publish(finished, lincoln, models=models, registry=Registry(tmp_path))
+    assert version.manifest is not None and version.manifest.reference
+    prompts = reference_prompts(lincoln)
+    for answer in version.manifest.reference:
+        assert answer.prompt in prompts
+        assert 1 <= len(answer.tokens) <= REFERENCE_TOKENS
+        assert all(value < 0 for value in [*answer.log_probs, *answer.base_log_probs])
+        assert answer.log_probs != answer.base_log_probs
+        # A small vocabulary, so the likeliest of 600 tokens has more than its share.
+        assert fmean(answer.log_probs) > log(1 / 600)
+    assert reference_answers(lincoln, models / TINY, version.folder) == version.manifest.reference
+
+
+def test_adapters_that_do_not_fit_are_refused_with_a_reason(finished, lincoln, base, models, tmp_path):
+    version = publish(finished, lincoln, models=models, registry=Registry(tmp_path))
     fits = {"persona": "lincoln", "base_model": base, "prompt_fingerprint": fingerprint(lincoln)}
     with pytest.raises(AdapterError, match="was trained for lincoln, not for roosevelt"):
         verify_adapter(version.folder, **(fits | {"persona": "roosevelt"}))
@@ -182,20 +203,20 @@ def test_adapters_that_do_not_fit_are_refused_with_a_reason(finished, lincoln, b
         verify_adapter(version.folder, **fits)
 
 
-def test_changed_prompts_or_another_persona_are_not_published(finished, lincoln, cast, tmp_path):
+def test_changed_prompts_or_another_persona_are_not_published(finished, lincoln, cast, models, tmp_path):
     registry = Registry(tmp_path)
     changed = lincoln.model_copy(
         update={"ask": lincoln.ask.model_copy(update={"system": "You are somebody else."})}
     )
     with pytest.raises(AdapterError, match="were changed after"):
-        publish(finished, changed, registry=registry)
+        publish(finished, changed, models=models, registry=registry)
     with pytest.raises(AdapterError, match="a run of lincoln, not of roosevelt"):
-        publish(finished, cast["roosevelt"], registry=registry)
+        publish(finished, cast["roosevelt"], models=models, registry=registry)
     assert registry.versions("lincoln") == []
 
 
-def test_a_shipped_version_is_imported_on_another_machine(finished, lincoln, tmp_path):
-    version = publish(finished, lincoln, registry=Registry(tmp_path / "here"))
+def test_a_shipped_version_is_imported_on_another_machine(finished, lincoln, models, tmp_path):
+    version = publish(finished, lincoln, models=models, registry=Registry(tmp_path / "here"))
     shipped = ship(version, tmp_path / "cast" / "lincoln")
     assert ship(version, tmp_path / "cast" / "lincoln") == shipped
     there = Registry(tmp_path / "there")

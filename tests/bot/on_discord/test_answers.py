@@ -11,12 +11,15 @@ import pytest
 from aiohttp import web
 
 from bot import sentences
-from personae.wire import Delta, Meta, encode_event
+from personae.persona import Cast
+from personae.wire import Delta, ErrorEvent, Meta, Queued, encode_event
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot, scripted_gateway
-from tests.conftest import RunningGateway
+from tests.conftest import RunningGateway, gateway_over
 from tests.fakes.discord_platform import FakeDiscord
+from tests.fakes.engine import FakeEngine
 
 LINCOLN = "An imitation of Abraham Lincoln"
+ONE_AT_A_TIME = {"gateway": "max_answers_at_once = 1", "deadlines": "drain_seconds = 1"}
 
 
 @pytest.fixture
@@ -281,3 +284,41 @@ async def test_many_people_at_once_each_get_their_answer(
     for ask, persona in zip(asked, ("lincoln", "roosevelt", "pg") * 3, strict=True):
         text = await ask.shows("An imitation of")
         assert f"[{persona}@v1]" in text or (persona == "pg" and "[smollm2-135m]" in text)
+
+
+async def test_a_place_in_line_is_shown_until_the_answer_begins(
+    platform: FakeDiscord, engine: FakeEngine, cast: Cast, tmp_path: Path
+) -> None:
+    engine.words = ["word "] * 20
+    engine.seconds_between = 0.1
+    async with (
+        gateway_over(engine, cast, tmp_path, **ONE_AT_A_TIME) as gateway,
+        running_bot(bot_settings(platform, gateway.url, tmp_path), platform),
+    ):
+        first = await platform.slash("ask", persona="lincoln", question="Why?")
+        await first.shows("word")
+        second = await platform.slash("ask", persona="lincoln", question="How?")
+        await second.shows("In line: 1st, about ")
+        assert "In line" not in await second.shows("[lincoln@v1] word", LINCOLN)
+
+
+async def test_a_wait_in_line_that_ends_in_a_refusal_leaves_no_place_in_line_behind(
+    platform: FakeDiscord, tmp_path: Path
+) -> None:
+    async def refuses(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(encode_event(Queued(position=2, eta_seconds=7.2)))
+        await asyncio.sleep(0.3)
+        busy = ErrorEvent(code="busy", message="Too many are asking.", retry_after_seconds=20)
+        await response.write(encode_event(busy))
+        return response
+
+    async with (
+        scripted_gateway(refuses) as url,
+        running_bot(bot_settings(platform, url, tmp_path), platform),
+    ):
+        ask = await platform.slash("ask", persona="lincoln", question="Why?")
+        await ask.shows("In line: 2nd, about 7 s.")
+        text = await ask.shows("Too many are asking. (Try again in about 20 s.)")
+        assert "In line" not in text and len(ask.messages) == 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bot import sentences
+from personae.persona import Cast
 from tests.bot.on_slack.bench import shown_everywhere, slack_bot
-from tests.conftest import RunningGateway
+from tests.conftest import RunningGateway, gateway_over
 from tests.fakes import slack_payloads as world
+from tests.fakes.engine import FakeEngine
 
 DISCLOSED = "imitation"
 
@@ -165,3 +169,24 @@ async def test_answers_at_the_same_time_share_the_edits_that_slack_allows(
         # Each at its own pace would make some 160 edits where Slack allows about 80.
         assert [call for call in slack.calls_of("chat.update") if call.error] == []
         assert all(len(message.history) >= 4 for message in slack.bot_messages)
+
+
+async def test_a_place_in_line_stands_where_the_answer_will(
+    engine: FakeEngine, cast: Cast, tmp_path: Path
+) -> None:
+    engine.words = ["word "] * 20
+    engine.seconds_between = 0.1
+    settings = {"gateway": "max_answers_at_once = 1", "deadlines": "drain_seconds = 1"}
+    async with (
+        gateway_over(engine, cast, tmp_path, **settings) as gateway,
+        slack_bot(gateway.url) as slack,
+    ):
+        slack.mention("lincoln Why?")
+        await slack.until(lambda: "word" in shown_everywhere(slack), "an answer that grows")
+        slack.direct("lincoln How?")
+        await slack.until(
+            lambda: "In line: 1st, about" in shown_everywhere(slack), "a place in line"
+        )
+        await slack.until(lambda: shown_everywhere(slack).count(DISCLOSED) == 2, "two answers")
+        assert "In line" not in shown_everywhere(slack)
+        assert len(slack.bot_messages) == 2

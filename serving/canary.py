@@ -1,0 +1,138 @@
+"""The canary: a new version answers a few questions through the engine before people hear it.
+
+It has to differ from the base model (an adapter that the engine does not apply speaks as the base,
+without a word of warning) and to say what it said where it was trained, if its manifest holds that
+(`personae.reference`). An engine that tells no log-probabilities is judged by the words alone.
+
+Measured on SmolLM2-135M, bfloat16, vLLM 0.32 on the CPU (docs/decisions.md): the right adapter is 0.01 to
+0.02 off its reference, with its scale halved 0.36 to 0.64, another persona's 0.15 to 0.54.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from personae.errors import AdapterError
+from personae.manifest import ReferenceAnswer
+from personae.persona import Persona
+from personae.prompt import Message
+from personae.reference import REFERENCE_TOKENS, log_prob_differences, reference_prompts
+from personae.registry import RegisteredVersion
+from serving.engine_client import EngineClient, GreedyAnswer
+
+log = logging.getLogger(__name__)
+
+AGREEMENT = 0.1
+"""Mean |Δ log-probability| from the reference, in nats, up to which a version is the one recorded."""
+DIFFERENCE = 0.3
+"""Largest |Δ log-probability| between adapter and base below which they are the same. Rounding alone
+makes up to 0.11 when one model answers in batches of different sizes."""
+_SECONDS = 60.0
+
+
+async def canary(
+    engine: EngineClient,
+    persona: Persona,
+    version: RegisteredVersion,
+    *,
+    base_model: str,
+    ask_base: bool = True,
+) -> None:
+    """Let a loaded version prove itself.
+
+    Args:
+        ask_base: False on an engine whose base answers can't be trusted (vLLM untested on the CPU):
+            then what the manifest says of the base stands in.
+
+    Raises:
+        AdapterError: it must not be put in charge; says why and what to do.
+        EngineUnavailable: the engine could not be asked.
+    """
+    prompts = reference_prompts(persona)
+    names = list(prompts)
+    asked = [version.engine_name, *([base_model] if ask_base else [])]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                (model, name): group.create_task(_ask(engine, model, prompts[name]))
+                for model in asked
+                for name in names
+            }
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    said = {name: tasks[version.engine_name, name].result() for name in names}
+    base = {name: tasks[base_model, name].result() for name in names} if ask_base else None
+    title = f"{persona.id} {version.name}"
+    if not any(answer.text.strip() for answer in said.values()):
+        raise AdapterError(
+            f"{title} was loaded but said nothing to a test question, so it was not put in charge. "
+            "Train it again."
+        )
+    recorded = version.manifest.reference if version.manifest is not None else None
+    references = [answer for answer in recorded or () if answer.prompt in said]
+    if not (_differs(said, base) if base is not None else _differs_from_recorded(said, references)):
+        raise AdapterError(
+            f"{title} was loaded but speaks exactly like the base model, so it was not put in charge. "
+            f"Train it longer, or look whether the engine applies adapters to {base_model}."
+        )
+    off = _off_reference(said, references)
+    if off is None:
+        log.info("canary of %s: it differs from the base; there is nothing to compare", title)
+        return
+    log.info("canary of %s: %.3f nats off its reference", title, off)
+    if off > AGREEMENT:
+        raise AdapterError(
+            f"{title} answers test questions otherwise than where it was trained ({off:.2f} nats off, "
+            f"{AGREEMENT:g} are allowed), so it was not put in charge. The engine applies it wrongly, "
+            "or runs other base weights or a coarser number format than it was trained on: compare "
+            "them with its manifest, or train it again for this base."
+        )
+
+
+async def _ask(engine: EngineClient, model: str, messages: Sequence[Message]) -> GreedyAnswer:
+    return await engine.greedy(model, messages, max_tokens=REFERENCE_TOKENS, seconds=_SECONDS)
+
+
+def _differs(said: Mapping[str, GreedyAnswer], base: Mapping[str, GreedyAnswer]) -> bool:
+    largest = 0.0
+    for name, answer in said.items():
+        other = base[name]
+        if answer.tokens is None or other.tokens is None:
+            if answer.text != other.text:
+                return True
+            continue
+        differences = log_prob_differences(answer.tokens, other.tokens, other.candidates)
+        largest = max(largest, *differences, 0.0)
+    return largest > DIFFERENCE
+
+
+def _differs_from_recorded(
+    said: Mapping[str, GreedyAnswer], references: Sequence[ReferenceAnswer]
+) -> bool:
+    """The same by the base's recorded log-probabilities; without any nothing can be told."""
+    found = [0.0] if references else []
+    for reference in references:
+        answer = said[reference.prompt]
+        if answer.tokens is not None:
+            recorded = list(zip(reference.tokens, reference.base_log_probs, strict=True))
+            found += log_prob_differences(recorded, answer.tokens, answer.candidates)
+        else:
+            found.append(DIFFERENCE + 1)
+    return not found or max(found) > DIFFERENCE
+
+
+def _off_reference(
+    said: Mapping[str, GreedyAnswer], references: Sequence[ReferenceAnswer]
+) -> float | None:
+    """Mean over the questions of the mean |Δ log-probability|; None if there is nothing to compare."""
+    means = []
+    for reference in references:
+        answer = said[reference.prompt]
+        if answer.tokens is None:
+            continue
+        recorded = list(zip(reference.tokens, reference.log_probs, strict=True))
+        means.append(fmean(log_prob_differences(recorded, answer.tokens, answer.candidates)))
+    return fmean(means) if means else None

@@ -1,0 +1,217 @@
+"""The adapters in one engine: which are there and proven, who speaks with them, which may go.
+
+A version is brought up once (verified offline, loaded under its own name, asked by the canary) and is
+then "sound" until the engine loses it. Which version ought to speak is not known here
+(`serving.adapters`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from personae.errors import AdapterError, PersonaeError
+from personae.manifest import BaseModelRef, verify_adapter
+from personae.persona import Cast
+from personae.prompt import fingerprint
+from personae.registry import RegisteredVersion, Registry, engine_name
+from serving.canary import canary
+from serving.engine_client import EngineClient
+
+log = logging.getLogger(__name__)
+
+_TRY_AGAIN_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a version can't be used, and what its folder looked like then."""
+
+    why: str
+    stamp: object
+    at: float
+
+
+class LoadedAdapters:
+    """What of the registry is in the engine.
+
+    Args:
+        base_model: id and weights hash of the running base; an empty hash means unknown (an engine
+            that is not ours), and then only the id is compared.
+        base_shapes: matrices of the base, if its files are here; adapters must fit them.
+        base_speaks_for_itself: False on an engine that mixes adapters into the base's answers.
+        unload_grace_seconds: how long a version that nobody needs stays.
+    """
+
+    def __init__(
+        self,
+        *,
+        cast: Cast,
+        registry: Registry,
+        engine: EngineClient,
+        base_model: BaseModelRef,
+        base_shapes: Mapping[str, tuple[int, int]] | None,
+        base_speaks_for_itself: bool,
+        unload_grace_seconds: float,
+    ) -> None:
+        self._cast = cast
+        self._registry = registry
+        self._engine = engine
+        self._base_model = base_model
+        self._base_shapes = base_shapes
+        self._base_speaks_for_itself = base_speaks_for_itself
+        self._unload_grace_seconds = unload_grace_seconds
+        self._sound: set[str] = set()
+        self._in_engine: set[str] = set()
+        self._leases: Counter[str] = Counter()
+        self._idle_since: dict[str, float] = {}
+        self._failures: dict[str, _Failure] = {}
+
+    def is_sound(self, name: str) -> bool:
+        """Whether a version is in the engine, and has passed its canary there."""
+        return name in self._sound
+
+    def __bool__(self) -> bool:
+        """Whether the engine holds any adapter."""
+        return bool(self._in_engine - {self._base_model.id})
+
+    @contextlib.contextmanager
+    def leased(self, name: str) -> Iterator[None]:
+        """A version somebody speaks with: it stays until the block ends."""
+        self._leases[name] += 1
+        try:
+            yield
+        finally:
+            self._leases[name] -= 1
+            if not self._leases[name]:
+                del self._leases[name]
+
+    def is_leased(self, name: str) -> bool:
+        return name in self._leases
+
+    def forget(self) -> None:
+        """A fresh engine: nothing is proven any more, and what failed may be tried again."""
+        self._sound.clear()
+        self._failures.clear()
+
+    async def look(self) -> None:
+        """Learn what the engine holds; what it has lost is no longer sound.
+
+        Raises:
+            EngineUnavailable: it does not say.
+        """
+        before = set(self._in_engine)
+        found = set(await self._engine.models())
+        # What was loaded or unloaded while the answer was on its way is newer than the answer.
+        self._in_engine = (found | (self._in_engine - before)) - (before - self._in_engine)
+        for name in self._sound - self._in_engine:
+            log.warning("the engine has lost %s", name)
+        self._sound &= self._in_engine
+
+    async def bring_up(self, target: RegisteredVersion) -> None:
+        """Verify, load under its own name, and see it answer.
+
+        Raises:
+            AdapterError: it does not fit, or the engine refuses it, or it fails its canary.
+            EngineUnavailable: the engine could not be asked.
+        """
+        await asyncio.to_thread(self.verify, target)
+        name = target.engine_name
+        if name in self._sound:
+            return
+        await self._engine.load_adapter(name, target.folder)
+        self._in_engine.add(name)
+        try:
+            await canary(
+                self._engine,
+                self._cast[target.persona],
+                target,
+                base_model=self._base_model.id,
+                ask_base=self._base_speaks_for_itself,
+            )
+        except AdapterError:
+            await self._unload(name)
+            raise
+        self._sound.add(name)
+        self._failures.pop(name, None)
+
+    async def why_unusable(self, persona: str, version: int) -> str | None:
+        """None once a version is sound in the engine, which is seen to; else why it can't be.
+
+        One that failed is not tried again at once: only when its files change, or after a while.
+
+        Raises:
+            EngineUnavailable: the engine could not be asked.
+        """
+        name = engine_name(persona, version)
+        if name in self._sound:
+            return None
+        try:
+            target = await asyncio.to_thread(self._registry.find, persona, version)
+        except AdapterError as err:
+            return str(err)  # it is not in the registry
+        failure = self._failures.get(name)
+        recent = failure is not None and time.monotonic() - failure.at < _TRY_AGAIN_SECONDS
+        if failure is not None and recent and self.has_failed(target):
+            return failure.why
+        try:
+            await self.bring_up(target)
+        except AdapterError as err:
+            self.note_failure(target, str(err))
+            return str(err)
+        return None
+
+    def note_failure(self, target: RegisteredVersion, why: str) -> None:
+        log.warning("%s can't be used: %s", target.engine_name, why)
+        self._failures[target.engine_name] = _Failure(why, target.stamp, time.monotonic())
+
+    def has_failed(self, target: RegisteredVersion) -> bool:
+        """Whether a version failed, and its files are as they were then."""
+        failure = self._failures.get(target.engine_name)
+        return failure is not None and failure.stamp == target.stamp
+
+    def verify(self, target: RegisteredVersion) -> None:
+        """Check a version offline. Reads its files: call it off the loop.
+
+        Raises:
+            AdapterError: it would be refused, and this is why.
+        """
+        if target.problem is not None:
+            raise AdapterError(target.problem)
+        expected = self._base_model
+        if not expected.weights_sha256 and target.manifest is not None:
+            expected = expected.model_copy(
+                update={"weights_sha256": target.manifest.base_model.weights_sha256}
+            )
+        verify_adapter(
+            target.folder,
+            persona=target.persona,
+            base_model=expected,
+            prompt_fingerprint=fingerprint(self._cast[target.persona]),
+            base_shapes=self._base_shapes,
+        )
+
+    async def unload_idle(self, persona: str, *, keep: Collection[str]) -> None:
+        """Unload versions of a persona that are not to be kept and that nobody has needed for a while."""
+        now = asyncio.get_running_loop().time()
+        for name in [name for name in self._in_engine if name.startswith(f"{persona}@v")]:
+            if name in keep or name in self._leases:
+                self._idle_since.pop(name, None)
+            elif now - self._idle_since.setdefault(name, now) >= self._unload_grace_seconds:
+                await self._unload(name)
+
+    async def _unload(self, name: str) -> None:
+        try:
+            await self._engine.unload_adapter(name)
+        except PersonaeError as err:
+            log.warning("%s could not be unloaded: %s", name, err)
+            return
+        log.info("%s unloaded", name)
+        self._in_engine.discard(name)
+        self._sound.discard(name)
+        self._idle_since.pop(name, None)
