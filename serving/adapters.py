@@ -107,8 +107,10 @@ class Adapters:
         return self._pointers.get(persona, Pointer())
 
     def problem(self, persona: str) -> str | None:
-        """Why a persona does not speak with the version it should."""
-        return self._problems.get(persona)
+        """Why a persona does not speak with the version it should, or not at all."""
+        mute = self._no_base_traffic if self._is_mute(persona) else None
+        sentences = (self._problems.get(persona), mute)
+        return " ".join(sentence for sentence in sentences if sentence) or None
 
     def verify(self, target: RegisteredVersion) -> None:
         """Check a version offline, as a reload would; see LoadedAdapters."""
@@ -116,9 +118,16 @@ class Adapters:
 
     def require_voice(self, persona: str) -> None:
         """Raises EngineUnavailable: the base model would have to answer, and may not."""
-        if self._no_base_traffic and persona not in self._speaking and self._loaded:
+        if self._is_mute(persona):
             name = self._cast[persona].display_name
             raise EngineUnavailable(f"{name} can't answer now. {self._no_base_traffic}")
+
+    def _is_mute(self, persona: str) -> bool:
+        return (
+            self._no_base_traffic is not None
+            and persona not in self._speaking
+            and bool(self._loaded)
+        )
 
     @contextlib.contextmanager
     def lease(self, persona: str) -> Iterator[Lease]:
@@ -248,12 +257,16 @@ class Adapters:
             EngineUnavailable: the engine is gone again.
         """
         self._loaded.forget()
-        await self._loaded.look()
-        for persona in self._cast:
-            async with self._locks[persona]:
-                if self.pointer(persona).live is None:
-                    self._to_adopt.add(persona)
-                await self._follow(persona)
+        self._loaded.serving = False
+        try:
+            await self._loaded.look()
+            for persona in self._cast:
+                async with self._locks[persona]:
+                    if self.pointer(persona).live is None:
+                        self._to_adopt.add(persona)
+                    await self._follow(persona)
+        finally:
+            self._loaded.serving = True
 
     async def reconcile(self) -> None:
         """Mend what differs from the ledger, and let go what nobody needs.

@@ -18,7 +18,6 @@ from statistics import fmean
 from personae.errors import AdapterError
 from personae.manifest import ReferenceAnswer
 from personae.persona import Persona
-from personae.prompt import Message
 from personae.reference import REFERENCE_TOKENS, log_prob_differences, reference_prompts
 from personae.registry import RegisteredVersion
 from serving.engine_client import EngineClient, GreedyAnswer
@@ -39,13 +38,17 @@ async def canary(
     version: RegisteredVersion,
     *,
     base_model: str,
-    ask_base: bool = True,
+    base_answers: dict[str, GreedyAnswer] | None,
+    at_once: bool = False,
 ) -> None:
     """Let a loaded version prove itself.
 
     Args:
-        ask_base: False on an engine whose base answers can't be trusted (vLLM untested on the CPU):
-            then what the manifest says of the base stands in.
+        base_answers: what the base model says to this persona's questions, by their names; those
+            that are missing are asked and added. None on an engine whose base answers can't be
+            trusted (vLLM untested on the CPU): then what the manifest says of the base stands in.
+        at_once: ask all questions together. Quicker, and for an engine that serves nobody yet: one
+            after the other, people's answers go on nearly as if nothing happened.
 
     Raises:
         AdapterError: it must not be put in charge; says why and what to do.
@@ -53,18 +56,24 @@ async def canary(
     """
     prompts = reference_prompts(persona)
     names = list(prompts)
-    asked = [version.engine_name, *([base_model] if ask_base else [])]
+    turns = asyncio.Semaphore(len(names) * 2 if at_once else 1)
+
+    async def ask(model: str, name: str) -> GreedyAnswer:
+        async with turns:
+            return await engine.greedy(
+                model, prompts[name], max_tokens=REFERENCE_TOKENS, seconds=_SECONDS
+            )
+
+    unknown = [name for name in names if base_answers is not None and name not in base_answers]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = {
-                (model, name): group.create_task(_ask(engine, model, prompts[name]))
-                for model in asked
-                for name in names
-            }
+            voice = {name: group.create_task(ask(version.engine_name, name)) for name in names}
+            plain = {name: group.create_task(ask(base_model, name)) for name in unknown}
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    said = {name: tasks[version.engine_name, name].result() for name in names}
-    base = {name: tasks[base_model, name].result() for name in names} if ask_base else None
+    said = {name: task.result() for name, task in voice.items()}
+    if base_answers is not None:
+        base_answers |= {name: task.result() for name, task in plain.items()}
     title = f"{persona.id} {version.name}"
     if not any(answer.text.strip() for answer in said.values()):
         raise AdapterError(
@@ -73,7 +82,11 @@ async def canary(
         )
     recorded = version.manifest.reference if version.manifest is not None else None
     references = [answer for answer in recorded or () if answer.prompt in said]
-    if not (_differs(said, base) if base is not None else _differs_from_recorded(said, references)):
+    if base_answers is not None:
+        differs = _differs(said, base_answers)
+    else:
+        differs = _differs_from_recorded(said, references)
+    if not differs:
         raise AdapterError(
             f"{title} was loaded but speaks exactly like the base model, so it was not put in charge. "
             f"Train it longer, or look whether the engine applies adapters to {base_model}."
@@ -90,10 +103,6 @@ async def canary(
             "or runs other base weights or a coarser number format than it was trained on: compare "
             "them with its manifest, or train it again for this base."
         )
-
-
-async def _ask(engine: EngineClient, model: str, messages: Sequence[Message]) -> GreedyAnswer:
-    return await engine.greedy(model, messages, max_tokens=REFERENCE_TOKENS, seconds=_SECONDS)
 
 
 def _differs(said: Mapping[str, GreedyAnswer], base: Mapping[str, GreedyAnswer]) -> bool:

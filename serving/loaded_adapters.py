@@ -21,7 +21,7 @@ from personae.persona import Cast
 from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry, engine_name
 from serving.canary import canary
-from serving.engine_client import EngineClient
+from serving.engine_client import EngineClient, GreedyAnswer
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ class LoadedAdapters:
         self._leases: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
         self._failures: dict[str, _Failure] = {}
+        self._base_answers: dict[str, dict[str, GreedyAnswer]] = {}
+        self.serving = True
+        """Whether people are being answered meanwhile; a canary is gentle then."""
 
     def is_sound(self, name: str) -> bool:
         """Whether a version is in the engine, and has passed its canary there."""
@@ -98,6 +101,7 @@ class LoadedAdapters:
         """A fresh engine: nothing is proven any more, and what failed may be tried again."""
         self._sound.clear()
         self._failures.clear()
+        self._base_answers.clear()
 
     async def look(self) -> None:
         """Learn what the engine holds; what it has lost is no longer sound.
@@ -132,7 +136,10 @@ class LoadedAdapters:
                 self._cast[target.persona],
                 target,
                 base_model=self._base_model.id,
-                ask_base=self._base_speaks_for_itself,
+                base_answers=self._base_answers.setdefault(target.persona, {})
+                if self._base_speaks_for_itself
+                else None,
+                at_once=not self.serving,
             )
         except AdapterError:
             await self._unload(name)

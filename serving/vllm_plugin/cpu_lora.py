@@ -101,7 +101,7 @@ def keep_layers(layer_class: type) -> None:
     is written."""
     _wrap(layer_class, "create_lora_weights", _after_create)
     _wrap(layer_class, "set_lora", _after_write)
-    _wrap(layer_class, "reset_lora", _after_write)
+    _wrap(layer_class, "reset_lora", _after_reset)
 
 
 def _wrap(layer_class: type, method: str, after: Callable[..., None]) -> None:
@@ -133,6 +133,10 @@ def _after_create(layer: Any, *_args: Any, **_kwargs: Any) -> None:
 
 def _after_write(layer: Any, index: int, *_args: Any, **_kwargs: Any) -> None:
     layer.personae_layer.look_at(index)
+
+
+def _after_reset(layer: Any, index: int, *_args: Any, **_kwargs: Any) -> None:
+    layer.personae_layer.forget(index)
 
 
 def shorter_way_to_products(linear_layer: type) -> None:

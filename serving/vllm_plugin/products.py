@@ -118,9 +118,15 @@ class Layer:
         self._description = np.array(numbers, dtype=np.int64)
         self._address = self._description.ctypes.data
 
+    def forget(self, slot: int) -> None:
+        """To be called after a slot was emptied."""
+        self._table[slot] = 0
+        self.ranks[:, slot] = 0
+        self._packed[slot] = None
+
     def look_at(self, slot: int) -> None:
         """To be called after a slot's weights were written: packs them, by the rank they use."""
-        self._table[slot] = 0
+        self.forget(slot)
         parts: list[tuple[int, torch.Tensor, torch.Tensor]] = []
         for number, (down, up, size) in enumerate(zip(self.a, self.b, self.sizes, strict=True)):
             columns = up[slot, 0].any(dim=0).nonzero()
@@ -130,7 +136,6 @@ class Layer:
                 rank = min(max(rank, 8), down.shape[2])
                 parts.append((number, down[slot, 0, :rank], _in_lanes(up[slot, 0, :size, :rank])))
         if self.kernel is None or not parts:
-            self._packed[slot] = None
             return
         packed = torch.cat([part.reshape(-1) for _, *both in parts for part in both])
         self._packed[slot] = packed

