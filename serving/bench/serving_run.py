@@ -270,6 +270,6 @@ async def _stock(run: _Run, stock: Engine, models: Mapping[str, str]) -> None:
         repeats=1,
         progress=run.progress,
         stage="comparing texts of the stock engine's batches",
-        references=False,
+        with_alone=False,
     )
     run.details["stock_mixed_batch"] = result.as_details()
