@@ -187,7 +187,9 @@ def test_a_published_version_holds_what_it_says_and_how_the_base_differs(
     assert reference_answers(lincoln, models / TINY, version.folder) == version.manifest.reference
 
 
-def test_adapters_that_do_not_fit_are_refused_with_a_reason(finished, lincoln, base, models, tmp_path):
+def test_adapters_that_do_not_fit_are_refused_with_a_reason(
+    finished, lincoln, base, models, tmp_path
+):
     version = publish(finished, lincoln, models=models, registry=Registry(tmp_path))
     fits = {"persona": "lincoln", "base_model": base, "prompt_fingerprint": fingerprint(lincoln)}
     with pytest.raises(AdapterError, match="was trained for lincoln, not for roosevelt"):
@@ -203,7 +205,9 @@ def test_adapters_that_do_not_fit_are_refused_with_a_reason(finished, lincoln, b
         verify_adapter(version.folder, **fits)
 
 
-def test_changed_prompts_or_another_persona_are_not_published(finished, lincoln, cast, models, tmp_path):
+def test_changed_prompts_or_another_persona_are_not_published(
+    finished, lincoln, cast, models, tmp_path
+):
     registry = Registry(tmp_path)
     changed = lincoln.model_copy(
         update={"ask": lincoln.ask.model_copy(update={"system": "You are somebody else."})}
