@@ -524,17 +524,20 @@ def _greedy_answer(reply: bytes) -> GreedyAnswer:
     """
     try:
         choice = json.loads(reply)["choices"][0]
-        text = choice["message"]["content"] or ""
-        places = (choice.get("logprobs") or {}).get("content")
-        if not places:
-            return GreedyAnswer(text, None, [])
+        text = str(choice["message"]["content"] or "")
+    except (ValueError, KeyError, TypeError, IndexError) as err:
+        raise EngineUnavailable(f"The engine's answer can't be read ({err!r}).") from err
+    try:
+        places = choice["logprobs"]["content"]
         tokens = [(str(place["token"]), float(place["logprob"])) for place in places]
         candidates = [
             {str(likely["token"]): float(likely["logprob"]) for likely in place["top_logprobs"]}
             for place in places
         ]
-    except (ValueError, KeyError, TypeError, IndexError) as err:
-        raise EngineUnavailable(f"The engine's answer can't be read ({err!r}).") from err
+    except (ValueError, KeyError, TypeError):
+        return GreedyAnswer(text, None, [])  # left out, or in a form of the engine's own
+    if not tokens or not all(candidates):
+        return GreedyAnswer(text, None, [])
     return GreedyAnswer(text, tokens, candidates)
 
 

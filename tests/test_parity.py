@@ -52,7 +52,9 @@ ADAPTERS = {
     "roosevelt-loud": ("roosevelt", 1.5),
 }
 
-# Measured on SmolLM2-135M (1,400 tokens, base and four adapters): see test_probabilities… below.
+# Measured on SmolLM2-135M against float32 (base and four adapters, prompts of 51 and 458 tokens and 24
+# tokens written): mean 0.013 to 0.043 nats a row, one token at most 0.35. Under any other speaker the same
+# tokens are 0.13 to 1.05 nats off on average, 3 to 40 times as much.
 MEAN_TOLERANCE_NATS = 0.08
 MAX_TOLERANCE_NATS = 1.0
 

@@ -253,3 +253,32 @@ async def test_the_size_of_the_cache_is_read_from_its_metrics(engine: FakeEngine
         assert await client.cache_tokens() is None
         engine.cache_blocks = 100
         assert await client.cache_tokens() == 1600
+
+
+PLACE = {"token": "We", "logprob": -0.1}
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"content": [PLACE | {"top_logprobs": [PLACE]}]}, [("We", -0.1)]),
+        ({"content": [PLACE]}, None),
+        ({"content": [PLACE | {"top_logprobs": []}]}, None),
+        ({"content": [{"token": "We", "logprob": None, "top_logprobs": None}]}, None),
+        ({"content": []}, None),
+        ({"tokens": ["We"], "token_logprobs": [-0.1]}, None),
+        ([-0.1], None),
+        (None, None),
+    ],
+)
+async def test_log_probabilities_that_can_t_be_compared_count_as_not_told(told, tokens):
+    """Engines differ in what they tell; the words are there all the same."""
+
+    async def chat(request):
+        choice = {"message": {"content": "We"}, "logprobs": told, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice]})
+
+    async with server_of(chat) as url, EngineClient(url) as client:
+        asked = [{"role": "user", "content": "Who?"}]
+        answer = await client.greedy("m", asked, max_tokens=4, seconds=5)
+    assert (answer.text, answer.tokens) == ("We", tokens)
