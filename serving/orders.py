@@ -1,0 +1,110 @@
+"""A checked request: what to write, for whom, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from personae.errors import EmptyText, TextTooLong
+from personae.persona import Persona, Sampling
+from personae.prompt import Message
+from personae.wire import AskRequest, RewriteRequest
+from serving.admission import Effort
+from serving.bases import Base
+
+_CHARACTERS_PER_TOKEN = 3
+_TOKENS_PER_WORD = 1.5
+_SHORTEST_ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Order:
+    """In the terms that asking and rewriting share.
+
+    Attributes:
+        settings: the persona's for this task.
+        overrides: the request's own parameters of the chat API.
+        user: surface and id of the person who asks, if told.
+    """
+
+    task: Literal["ask", "rewrite"]
+    persona: Persona
+    base: Base
+    text: str
+    settings: Sampling
+    overrides: dict[str, Any]
+    history: Sequence[Message]
+    user: tuple[str, str] | None
+
+    def sampling(self, effort: Effort) -> dict[str, Any]:
+        """Parameters of the chat API: the persona's, then the request's."""
+        settings = self.settings
+        chosen: dict[str, Any] = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "max_tokens": settings.max_tokens,
+        }
+        if (
+            settings.repetition_penalty != 1.0
+        ):  # vLLM's, not OpenAI's: sent only if it says something
+            chosen["repetition_penalty"] = settings.repetition_penalty
+        if self.task == "rewrite":
+            # A rewrite is about as long as its source; a token is three characters or more.
+            chosen["max_tokens"] = max(settings.max_tokens, len(self.text) // _CHARACTERS_PER_TOKEN)
+        chosen |= self.overrides
+        if effort is Effort.SHORT and self.task == "ask":  # half a rewrite would be none
+            shorter = max(_SHORTEST_ANSWER_TOKENS, chosen["max_tokens"] // 2)
+            chosen["max_tokens"] = min(chosen["max_tokens"], shorter)
+        return chosen
+
+    def most_tokens(self) -> int:
+        """What prompt and answer may take of the engine's cache, rather too much than too little."""
+        persona = self.persona
+        system = persona.ask.system if self.task == "ask" else persona.rewrite.system
+        characters = len(system) + len(self.text) + sum(map(len, persona.style_anchors))
+        characters += sum(len(message["content"]) for message in self.history)
+        tokens = characters / _CHARACTERS_PER_TOKEN
+        if self.task == "ask":
+            words = persona.retrieval.passages * persona.retrieval.passage_words
+            tokens += words * _TOKENS_PER_WORD
+        return int(tokens) + int(self.sampling(Effort.FULL)["max_tokens"])
+
+
+def check(
+    request: AskRequest | RewriteRequest,
+    persona: Persona,
+    base: Base,
+    history: Sequence[Message] = (),
+) -> Order:
+    """Make an order of a request.
+
+    Args:
+        history: earlier turns of the conversation, oldest first, without system messages.
+
+    Raises:
+        EmptyText, TextTooLong: with what to do.
+    """
+    overrides = {
+        name: value
+        for name in ("temperature", "max_tokens")
+        if (value := getattr(request, name)) is not None
+    }
+    task: Literal["ask", "rewrite"] = "ask" if isinstance(request, AskRequest) else "rewrite"
+    if isinstance(request, AskRequest):
+        text, limit, what = request.question, persona.ask.max_question_characters, "question"
+        settings = persona.ask.sampling
+    else:
+        text, limit, what = request.text, persona.rewrite.max_text_characters, "text"
+        settings = persona.rewrite.sampling
+    # Control characters carry no words, and a NUL ends strings early in places below us.
+    text = "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace())).strip()
+    if not text:
+        raise EmptyText(f"The {what} is empty. Write a {what} for {persona.display_name}.")
+    if len(text) > limit:
+        raise TextTooLong(
+            f"The {what} has {len(text):,} characters, and {persona.display_name} takes up to "
+            f"{limit:,}. Shorten it, or send it in parts."
+        )
+    user = (request.surface, request.user) if request.user else None
+    return Order(task, persona, base, text, settings, overrides, history, user)
