@@ -47,8 +47,8 @@ from serving.bases import Bases
 from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
 from serving.orders import Order, check
-from serving.quoting import quoted
-from serving.retrieval import Found, Retriever
+from serving.retrieval.quoting import quoted
+from serving.retrieval.retriever import Found, Retriever
 from serving.tracing import Trace, Tracing
 
 log = logging.getLogger(__name__)

@@ -56,7 +56,7 @@ from serving.answers import Answerer, Origin
 from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi
-from serving.retrieval import Retriever
+from serving.retrieval.retriever import Retriever
 from serving.streams import SSE_HEADERS, kept_alive
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,6 @@ from serving.adapters import Adapters, engine_arguments_for
 from serving.admission import Admission, AdmissionLimits
 from serving.answers import Answerer
 from serving.bases import Base, Bases
-from serving.embedder import Embedder, TextEmbedder
 from serving.engine_client import EngineClient
 from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
 from serving.gateway import make_app
@@ -37,7 +36,8 @@ from serving.ledger import Ledger
 from serving.metrics import Metrics
 from serving.mixing import mixing_problem
 from serving.reconciler import keep_reconciled
-from serving.retrieval import Retriever
+from serving.retrieval.embedder import Embedder, TextEmbedder
+from serving.retrieval.retriever import Retriever
 from serving.tracing import tracing_to
 
 log = logging.getLogger(__name__)

@@ -255,8 +255,8 @@ def index() -> None:
 @click.pass_obj
 def index_build(context: Context, persona: str, as_json: bool) -> None:
     """Index the corpus of PERSONA (a running gateway takes it at its next start)."""
-    from serving.embedder import Embedder
-    from serving.index import build_index
+    from serving.retrieval.embedder import Embedder
+    from serving.retrieval.snapshot import build_index
 
     config = context.config()
     load_cast(config.cast)[persona]

@@ -117,7 +117,7 @@ def _models(config: Config, cast: Cast) -> Iterator[Finding]:
 
 def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
     from serving.bases import no_engine_for
-    from serving.index import current_snapshot
+    from serving.retrieval.snapshot import current_snapshot
 
     registry = Registry(config.adapters)
     for persona in cast.values():

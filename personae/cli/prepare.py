@@ -69,8 +69,8 @@ def ensure_index(config: Config, persona: Persona, *, progress: Progress) -> Non
     corpus = config.corpora / persona.id
     if not corpus.is_dir():
         return
-    from serving.embedder import Embedder
-    from serving.index import build_index, is_current
+    from serving.retrieval.embedder import Embedder
+    from serving.retrieval.snapshot import build_index, is_current
 
     manifest, _documents = read_corpus(corpus)
     embedder = Embedder(model_folder(config.models, config.retrieval.embedder), threads=2)

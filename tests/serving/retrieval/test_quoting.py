@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from personae.prompt import PromptPassage
-from serving.quoting import quoted
+from serving.retrieval.quoting import quoted
 
 
 def passage(text: str) -> PromptPassage:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from personae.errors import CorpusError
-from serving.index import (
+from serving.retrieval.retriever import Retriever
+from serving.retrieval.snapshot import (
     CURRENT,
     MANIFEST,
     PASSAGES,
@@ -17,7 +18,6 @@ from serving.index import (
     is_current,
     open_snapshot,
 )
-from serving.retrieval import Retriever
 from tests.fakes.artefacts import WordEmbedder, write_test_corpus
 
 
