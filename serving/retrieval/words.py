@@ -1,8 +1,8 @@
 """Words of a text as the lexical search counts them: lower case, without marks, and their stems.
 
 In: any text. Out: tokens that FTS5's `unicode61` leaves as they are, because they hold letters and digits
-only. Chinese, Japanese and Thai put no blanks between words: there, pairs of neighbouring characters stand for
-words. Stemming and stop words know the languages of the Snowball project; for others both do nothing.
+only. Chinese, Japanese and Thai put no blanks between words: there, pairs of neighbouring characters stand
+for words. Stemming and stop words know the languages of the Snowball project; for others both do nothing.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ _LANGUAGES = {
     "hu": "hungarian", "it": "italian", "nl": "dutch", "no": "norwegian", "pt": "portuguese",
     "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish",
 }  # fmt: skip
-_STOP_WORDS = {
-    "en": frozenset(
-        "a about again all am an and any are arent as at be because been before being both but by can cant could "
-        "couldnt did didnt do does doesnt doing dont done down each else ever few for from further get gets got had "
-        "hadnt has hasnt have havent having he her here hers him his how hows i id if ill im in into is isnt it its "
-        "itself ive just let lets me might more most much must my myself no nor not of off on once only or other "
-        "ought our out over own re same shall she should shouldnt so some such than that thats the their them then "
-        "there theres these they theyre thing things this those through to too under until up upon us very was "
-        "wasnt we were werent weve what whats when where wheres which while who whom whos whose why will with wont "
-        "would wouldnt you youd youll your youre yours yourself youve".split()
-    ),
-}
+_ENGLISH = """
+en a about again all am an and any are arent as at be because been before being both but by can cant could
+couldnt did didnt do does doesnt doing dont done down each else ever few for from further get gets got had
+hadnt has hasnt have havent having he her here hers him his how hows i id if ill im in into is isnt it its
+itself ive just let lets me might more most much must my myself no nor not of off on once only or other
+ought our out over own re same shall she should shouldnt so some such than that thats the their them then
+there theres these they theyre thing things this those through to too under until up upon us very was wasnt
+we were werent weve what whats when where wheres which while who whom whos whose why will with wont would
+wouldnt you youd youll your youre yours yourself youve
+"""
+_STOP_WORDS = {"en": frozenset(_ENGLISH.split())}
 _MOST_STEMS = 1 << 16
 
 
 def tokens(text: str) -> list[str]:
     """The words of a text in order, repeated ones included."""
     plain = unicodedata.normalize("NFKD", _APOSTROPHE.sub("", text))
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).lower()
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).casefold()
     found: list[str] = []
     for word in _WORD.findall(plain):
         if _UNSPACED.search(word):
