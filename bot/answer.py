@@ -58,10 +58,14 @@ class Answer:
 
     @property
     def citations(self) -> list[Citation]:
-        """Sources to show; none under an answer that failed before its first word."""
+        """Sources to show: those the text names, or those of the prompt where it names none.
+
+        None under an answer that failed before its first word.
+        """
         if self.meta is None or not self.pieces:
             return []
-        return self.meta.citations
+        used = set(self.done.used_citations) if self.done is not None else set()
+        return [its for its in self.meta.citations if not used or its.number in used]
 
     def footnotes(self) -> list[str]:
         """Plain lines below a finished answer: notice and disclosure. Empty while it grows."""

@@ -35,6 +35,8 @@ from personae.wire import (
     Event,
     PersonaList,
     RewriteRequest,
+    UnansweredCleared,
+    UnansweredList,
     decode_event,
     sse_messages,
 )
@@ -106,6 +108,16 @@ class GatewayClient:
     async def rollback(self, persona: str, change: AdapterChange) -> AdapterOutcome:
         """Move a persona's live pointer back to the version before."""
         return await self._change(persona, "rollback", change)
+
+    async def unanswered(self, persona: str) -> UnansweredList:
+        """Questions that a persona has not written about, the one asked last first."""
+        path = f"/admin/unanswered/{_quoted(persona)}"
+        return await self._json(UnansweredList, "GET", path, _LIST_SECONDS, self._admin_key)
+
+    async def clear_unanswered(self, persona: str) -> UnansweredCleared:
+        """Forget them."""
+        path = f"/admin/unanswered/{_quoted(persona)}"
+        return await self._json(UnansweredCleared, "DELETE", path, _LIST_SECONDS, self._admin_key)
 
     async def stream(self, request: AskRequest | RewriteRequest) -> AsyncGenerator[Event, None]:
         """The events of one answer, ending with `Done` or `ErrorEvent`.

@@ -76,6 +76,15 @@ class EngineConfig(_Section):
 
 class RetrievalConfig(_Section):
     embedder: str = "minilm"
+    reranker: str | None = None
+    """A cross-encoder that puts the best twenty passages in order, for machines with time to spare."""
+    keep_unanswered: bool = True
+    """Whether questions that a persona has not written about are kept for the operator."""
+
+    @property
+    def models(self) -> list[str]:
+        """Ids of the models the search needs."""
+        return [self.embedder, *([self.reranker] if self.reranker else [])]
 
 
 class DeadlineConfig(_Section):

@@ -2,33 +2,27 @@
 
 `corpora/<persona>/documents.jsonl` holds one document a line; `manifest.json`, written last, names
 the sources and the sha256 of the documents. Training (pairs) and serving (the index) both read it
-and both cut it with `cut_passages`, so that a citation and a training sample mean the same text.
+and both cut it with `cut_passages`; the index cuts further what its embedder could not read whole.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from personae.cutting import Stretch, stretches
+from personae.cutting import sentences as sentences
 from personae.errors import CorpusError
 from personae.files import folder_written_aside, sha256_of
 
 DOCUMENTS = "documents.jsonl"
 MANIFEST = "manifest.json"
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Goes up whenever `cut_passages` would cut the same text differently."""
-
-# A sentence ends at . ! or ? (with a closing quote or bracket), before a capital, a digit, a quote
-# or a bracket. Abbreviations that are followed by names would end sentences too early.
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Hon|Gen|Col|Capt|Gov|Sen|St|Jr|Sr|No|Nos|vs|etc|Messrs|Rev|Maj|Lieut)"
-    r"|\b[A-Z]|\b(?:e\.g|i\.e|U\.S))\.[\"'”’)\]]*$"
-)
+_CONTEXT_CHARACTERS = 200
 
 
 class Document(BaseModel):
@@ -52,6 +46,8 @@ class Passage(BaseModel):
     document_id: str
     number: int
     title: str
+    section: str = ""
+    """The headings it stands under, outermost first: "Taxes › Land"; "" without any."""
     date: str
     url: str
     text: str
@@ -68,67 +64,71 @@ class CorpusManifest(BaseModel):
     created_at: str
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of one paragraph, whitespace flattened."""
-    flat = " ".join(text.split())
-    found: list[str] = []
-    start = 0
-    for end in _SENTENCE_END.finditer(flat):
-        candidate = flat[start : end.end()].strip()
-        if _ABBREVIATION.search(candidate):
-            continue
-        found.append(candidate)
-        start = end.end()
-    if flat[start:].strip():
-        found.append(flat[start:].strip())
-    return found
+TokenCounter = Callable[[Sequence[str]], Sequence[int]]
+"""Tokens of each text as an embedder counts them."""
 
 
-def _pieces(sentence: str, max_words: int) -> Iterator[str]:
-    """A sentence, or stretches of it when it alone is longer than a passage may be."""
-    words = sentence.split(" ")
-    for start in range(0, len(words), max_words):
-        yield " ".join(words[start : start + max_words])
+def searchable_text(passage: Passage) -> str:
+    """What is embedded and searched: title and headings give a passage the subject that its sentences
+    may not name."""
+    context = [part[:_CONTEXT_CHARACTERS] for part in (passage.title, passage.section) if part]
+    return "\n".join([*context, passage.text])
 
 
-def cut_passages(document: Document, *, target_words: int = 110) -> list[Passage]:
+def cut_passages(
+    document: Document,
+    *,
+    target_words: int = 110,
+    max_tokens: int | None = None,
+    count_tokens: TokenCounter | None = None,
+) -> list[Passage]:
     """Cut a document into passages of whole sentences, about `target_words` each.
 
-    A passage never spans a heading's blank line into the next paragraph unless the paragraph is
-    short; a sentence longer than twice the target is cut at words (a wall of text has to end).
+    None crosses a heading; headings are not text but the passage's `section`. With a token counter,
+    a passage that an embedder would cut off at `max_tokens`, title and section included, is halved
+    until it fits. (Training has no embedder and cuts without one.)
     """
-    texts: list[str] = []
-    current: list[str] = []
-    size = 0
-    for paragraph in re.split(r"\n\s*\n", document.text.replace("\x00", "")):
-        for sentence in sentences(paragraph):
-            for piece in _pieces(sentence, 2 * target_words):
-                words = piece.count(" ") + 1
-                if current and size + words > target_words * 1.25:
-                    texts.append(" ".join(current))
-                    current, size = [], 0
-                current.append(piece)
-                size += words
-        if size >= target_words * 0.6:
-            texts.append(" ".join(current))
-            current, size = [], 0
-    if current:
-        # A short tail reads better with its neighbour than alone.
-        if texts and size < target_words * 0.25:
-            texts[-1] = f"{texts[-1]} {' '.join(current)}"
-        else:
-            texts.append(" ".join(current))
-    return [
-        Passage(
+
+    def passage(number: int, stretch: Stretch) -> Passage:
+        return Passage(
             document_id=document.id,
             number=number,
             title=document.title,
+            section=stretch.section,
             date=document.date,
             url=document.url,
-            text=text,
+            text=stretch.text,
         )
-        for number, text in enumerate(texts)
-    ]
+
+    found = stretches(document.text, title=document.title, target_words=target_words)
+    if count_tokens is not None and max_tokens is not None:
+        found = _halved(
+            found, lambda stretch: searchable_text(passage(0, stretch)), max_tokens, count_tokens
+        )
+    return [passage(number, stretch) for number, stretch in enumerate(found)]
+
+
+def _halved(
+    found: list[Stretch],
+    searchable: Callable[[Stretch], str],
+    max_tokens: int,
+    count_tokens: TokenCounter,
+) -> list[Stretch]:
+    """Halve what is too long, until nothing is or nothing can be cut."""
+    unsure = set(range(len(found)))
+    while unsure:
+        asked = sorted(unsure)
+        counts = count_tokens([searchable(found[place]) for place in asked])
+        long = {place for place, tokens in zip(asked, counts, strict=True) if tokens > max_tokens}
+        after: list[Stretch] = []
+        unsure = set()
+        for place, stretch in enumerate(found):
+            halves = stretch.halves() if place in long else [stretch]
+            if len(halves) > 1:
+                unsure |= set(range(len(after), len(after) + len(halves)))
+            after += halves
+        found = after
+    return found
 
 
 def first_words(text: str, max_words: int) -> str:
@@ -195,15 +195,32 @@ def read_corpus(folder: Path) -> tuple[CorpusManifest, list[Document]]:
     Raises:
         CorpusError: missing, unfinished or changed since it was written.
     """
+    manifest, documents = stream_corpus(folder)
+    return manifest, list(documents)
+
+
+def stream_corpus(folder: Path) -> tuple[CorpusManifest, Iterator[Document]]:
+    """As `read_corpus`, with one document in memory at a time.
+
+    Raises:
+        CorpusError: also while the documents are read.
+    """
     again = "Run `personae corpus ingest` for this persona again."
     try:
         manifest = CorpusManifest.model_validate_json((folder / MANIFEST).read_bytes())
         if sha256_of(folder / DOCUMENTS) != manifest.documents_sha256:
             raise CorpusError(f"{folder / DOCUMENTS} was changed since it was ingested. {again}")
-        with (folder / DOCUMENTS).open(encoding="utf-8") as file:
-            documents = [Document.model_validate_json(line) for line in file]
     except FileNotFoundError as err:
         raise CorpusError(f"There is no complete corpus in {folder}. {again}") from err
     except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as err:
         raise CorpusError(f"The corpus in {folder} is damaged: {err}. {again}") from err
-    return manifest, documents
+    return manifest, _documents(folder, again)
+
+
+def _documents(folder: Path, again: str) -> Iterator[Document]:
+    try:
+        with (folder / DOCUMENTS).open(encoding="utf-8") as file:
+            for line in file:
+                yield Document.model_validate_json(line)
+    except (OSError, ValidationError, UnicodeDecodeError) as err:
+        raise CorpusError(f"The corpus in {folder} is damaged: {err}. {again}") from err

@@ -27,6 +27,7 @@ PERSONA_ID_PATTERN = r"^[a-z][a-z0-9_-]{0,31}$"
 
 PersonaId = Annotated[str, StringConstraints(pattern=PERSONA_ID_PATTERN)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+RetrievalMode = Literal["strict", "adaptive", "creative"]
 
 
 class _Strict(BaseModel):
@@ -55,11 +56,16 @@ class RewriteTask(_Strict):
 
 
 class RetrievalSettings(_Strict):
-    """How many passages stand in the prompt, and how long each may be there."""
+    """How many passages stand in the prompt, how long each may be there, and what an answer owes them."""
+
+    mode: RetrievalMode = "adaptive"
+    """strict: only sentences that a passage supports leave. adaptive: all leave, with what each leans on, and
+    the persona declines what it has not written about. creative: it never declines."""
 
     passages: int = Field(4, ge=0, le=20)
     passage_words: int = Field(120, ge=10, le=1000)
-    min_similarity: float = Field(0.2, ge=-1.0, le=1.0)
+    floor: float | None = Field(None, ge=0.0, le=1.0)
+    """Relevance below which the persona has not written about it; None takes the calibrated one."""
 
 
 class Rights(_Strict):

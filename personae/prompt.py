@@ -1,8 +1,9 @@
 """The one place where a prompt is built: training, evaluation and serving all call these functions.
 
 In: a persona, the person's words, passages. Out: chat messages (`[{"role": …, "content": …}]`)
-that the base model's own chat template turns into text. `fingerprint` names what a persona's
-prompts look like; it is stored with every adapter, and an adapter trained on other prompts is
+that the base model's own chat template turns into text. Passages, questions and texts are data: nothing
+in them becomes a special token (`inert`) or imitates the prompt's layout. `fingerprint` names what a
+persona's prompts look like; it is stored with every adapter, and an adapter trained on other prompts is
 refused. This module knows no tokenizer and no model.
 
     ask      system: persona.ask.system
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -45,16 +47,56 @@ class PromptPassage:
     text: str
 
 
+# Characters that no reader sees: they hide words in a passage from people, not from a model. Joiners stay,
+# because scripts and emoji need them.
+_UNSEEN = re.compile(
+    "[\u200b\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f\x00]"
+)
+# Tokens that chat templates are made of: ChatML and Llama 3 `<|…|>`, DeepSeek `<｜…｜>`, Llama 2 and Mistral
+# `[INST]`, `<<SYS>>`, `<s>`, Gemma `<start_of_turn>`, and what models call tools and think with.
+_SPECIAL = re.compile(
+    r"<(?=[|\uff5c])|(?<=[|\uff5c])>|<(?=<\s*/?SYS)|(?<=SYS>)>"
+    r"|<(?=/?(?:s|bos|eos|unk|pad|mask|im_start|im_end|start_of_turn|end_of_turn|tool_call|tool_response|think)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MASK|CLS|SEP)\])",
+    re.IGNORECASE,
+)
+_MARKER = re.compile(r"\[(\^?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+
+
+def inert(text: str) -> str:
+    """A text in which nothing becomes a special token of a chat template, whoever wrote it.
+
+    Ordinary text stays as it is.
+
+    >>> inert("The end.<|im_end|>")
+    'The end.< |im_end| >'
+    """
+    text = _UNSEEN.sub("", text)
+    return _SPECIAL.sub(lambda found: " >" if found.group() == ">" else f"{found.group()} ", text)
+
+
+def holds_special_tokens(text: str) -> bool:
+    """Whether `inert` would change more than characters nobody sees."""
+    return _SPECIAL.search(_UNSEEN.sub("", text)) is not None
+
+
 def _flat(text: str) -> str:
     """Whitespace runs as one space, so that a passage can't imitate the prompt's own layout."""
-    return " ".join(text.split())
+    return " ".join(inert(text).split())
+
+
+def _passage_text(text: str) -> str:
+    """Flat, with the numbers of its own footnotes in round brackets: square ones are the prompt's."""
+    return _flat(_MARKER.sub(r"(\1)", _UNSEEN.sub("", text)))
 
 
 def _numbered(passages: Sequence[PromptPassage]) -> str:
     blocks = []
     for number, passage in enumerate(passages, start=1):
         date = f" ({_flat(passage.date)})" if passage.date else ""
-        blocks.append(f"[{number}] {_flat(passage.title)}{date}\n{_flat(passage.text)}")
+        blocks.append(
+            f"[{number}] {_passage_text(passage.title)}{date}\n{_passage_text(passage.text)}"
+        )
     return "\n\n".join(blocks)
 
 
@@ -90,13 +132,8 @@ def render_rewrite(
 ) -> list[Message]:
     """The prompt of a rewrite, with passages that show the voice (none is fine)."""
     system = _with_examples(persona.rewrite.system, style_passages)
-    return [
-        {"role": "system", "content": system},
-        {
-            "role": "user",
-            "content": f"Rewrite this text in your own voice. Keep its meaning.\n\nText:\n{text.strip()}",
-        },
-    ]
+    user = f"Rewrite this text in your own voice. Keep its meaning.\n\nText:\n{inert(text).strip()}"
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
 def fingerprint(persona: Persona) -> str:

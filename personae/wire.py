@@ -8,7 +8,8 @@ Requests and replies are JSON; streams are server-sent events. A whole stream:
     event: meta
     data: {"request_id":"6f1c…","persona":"lincoln","display_name":"Abraham Lincoln",
            "disclosure":"An imitation …","adapter_version":"v1","base_model":"smollm2-135m",
-           "citations":[{"number":1,"title":"…","date":"1862-12-01","url":"https://…","excerpt":"…"}],
+           "citations":[{"number":1,"title":"…","section":"","date":"1862-12-01","url":"https://…",
+                         "excerpt":"…"}],
            "notice":null,"quoted":false}
 
     event: delta
@@ -16,7 +17,10 @@ Requests and replies are JSON; streams are server-sent events. A whole stream:
 
     event: done
     data: {"finish_reason":"stop","usage":{"prompt_tokens":312,"completion_tokens":90},
-           "timings":{"retrieval_seconds":0.02,"first_token_seconds":0.6,"total_seconds":3.1}}
+           "timings":{"retrieval_seconds":0.02,"first_token_seconds":0.6,"total_seconds":3.1},
+           "provenance":[{"start":0,"end":48,"kind":"paraphrase","citation":1}],
+           "checks":{"dropped_markers":0,"unquoted":1,"attributed":1,"dropped_sentences":0},
+           "used_citations":[1]}
 
 or, instead of `done` (and possibly instead of everything):
 
@@ -40,6 +44,7 @@ from personae.errors import InternalError, RequestError
 Surface = Literal["http", "cli", "discord", "slack"]
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+IsoDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 
 
 class _Request(BaseModel):
@@ -55,12 +60,26 @@ class _Reply(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Turn(_Request):
+    """Something said earlier in the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=20_000)]
+
+
 class AskRequest(_Request):
     """`POST /v1/ask`. With `stream` false the reply is one `Completion`."""
 
     persona: str
     question: str
     stream: bool = True
+    history: list[Turn] = Field([], max_length=40)
+    """The conversation so far, oldest first; a follow-up question is understood by it."""
+    since: IsoDate | None = None
+    until: IsoDate | None = None
+    """Only from writing of these dates; "1862" means the whole year."""
+    source: ShortText | None = None
+    """Only from documents whose id or link holds this."""
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     user: ShortText | None = None
@@ -83,6 +102,8 @@ class RewriteRequest(_Request):
 class Citation(_Reply):
     number: int
     title: str
+    section: str = ""
+    """The heading it stands under."""
     date: str
     url: str
     excerpt: str
@@ -127,11 +148,45 @@ class Timings(_Reply):
     total_seconds: float
 
 
+SpanKind = Literal["quote", "paraphrase", "inference"]
+
+
+class Span(_Reply):
+    """A stretch of the answer, by offsets in its final text (code points), and where it comes from."""
+
+    start: int
+    end: int
+    kind: SpanKind
+    """ "quote": word for word in the passage; "paraphrase": the passage supports it; "inference": neither."""
+    citation: int | None = None
+    """Number of the citation; None for an inference."""
+
+
+class Checks(_Reply):
+    """What was mended in the model's words before they left."""
+
+    dropped_markers: int = 0
+    """Markers that named no passage, or one that does not support the sentence."""
+    unquoted: int = 0
+    """Quotations that no passage holds; they lost their marks."""
+    attributed: int = 0
+    """Markers put behind sentences that a passage clearly supports."""
+    dropped_sentences: int = 0
+    """Sentences that a strict persona may not say."""
+
+
 class Done(_Reply):
     finish_reason: str
-    """ "stop", "length", or "quoted" where no model answered."""
+    """ "stop", "length", "quoted" where no model answered, or "abstained" where the persona has not written
+    about it and says so."""
     usage: Usage
     timings: Timings
+    provenance: list[Span] = []
+    """In order; what lies between spans is white space, code and markers."""
+    checks: Checks | None = None
+    """None where no model's words were checked."""
+    used_citations: list[int] = []
+    """Numbers of the citations that the text leans on; empty where it names none."""
 
 
 class ErrorEvent(_Reply):
@@ -247,6 +302,31 @@ class AdapterHistory(_Reply):
 
     persona: str
     entries: list[AdapterHistoryEntry]
+
+
+class UnansweredQuestion(_Reply):
+    """Something people asked that the persona has not written about."""
+
+    question: str
+    times: int
+    first_at: str
+    last_at: str
+    relevance: float
+    """How likely it was that the writing covers it, in [0, 1]."""
+
+
+class UnansweredList(_Reply):
+    """`GET /admin/unanswered/{persona}`, the one asked last first."""
+
+    persona: str
+    questions: list[UnansweredQuestion]
+
+
+class UnansweredCleared(_Reply):
+    """`DELETE /admin/unanswered/{persona}`."""
+
+    persona: str
+    deleted: int
 
 
 def parse_request(kind: type[R], body: bytes) -> R:

@@ -4,6 +4,9 @@ In: an `AskRequest` or `RewriteRequest`. Out: wire events, always ending in `Don
 once the first has been sent; before that, a `PersonaeError` is raised, so that HTTP can still say a
 status. Transport is not its business.
 
+An answer to a question leaves checked against its passages (`serving.replies`), or not at all: below the
+relevance floor the persona says that it has not written about this.
+
 When more is asked than the engine can do, people get, in this order: a place in line and when it
 will be their turn; an answer with less search; a shorter one; for a question, passages of the writing
 word for word, without the model; and at last an honest "busy", with the time to come back.
@@ -18,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from personae.config import DeadlineConfig, GatewayConfig
 from personae.errors import (
@@ -28,9 +32,11 @@ from personae.errors import (
 )
 from personae.logs import request_id_from
 from personae.persona import Cast, Persona
-from personae.prompt import Message, render_ask, render_rewrite
+from personae.prompt import Message
 from personae.wire import (
     AskRequest,
+    Checks,
+    Citation,
     Delta,
     Done,
     ErrorEvent,
@@ -47,9 +53,13 @@ from serving.bases import Bases
 from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
 from serving.orders import Order, check
+from serving.replies import Reply, declines, quoting
 from serving.retrieval.quoting import quoted
+from serving.retrieval.relevance import FLOOR
 from serving.retrieval.retriever import Found, Retriever
+from serving.token_budget import Prompt
 from serving.tracing import Trace, Tracing
+from serving.unanswered import Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +70,7 @@ _REPEAT_SECONDS = 10.0
 _MOST_QUOTING = 4
 """Quotations under way at a time: their searches share one thread with everybody's."""
 _LAST_WORDS_SECONDS = 2.0
+_NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0)
 _RESTART_SECONDS = 30.0
 
 
@@ -123,6 +134,7 @@ class Answerer:
         deadlines: DeadlineConfig,
         gateway: GatewayConfig,
         tracing: Tracing,
+        unanswered: Unanswered | None = None,
     ) -> None:
         self._cast = cast
         self._bases = bases
@@ -131,6 +143,8 @@ class Answerer:
         self._deadlines = deadlines
         self._gateway = gateway
         self._tracing = tracing
+        self._unanswered = unanswered
+        self._noting: set[asyncio.Task[None]] = set()
         self._runs: set[_Run] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,6 +170,7 @@ class Answerer:
         origin = origin or Origin()
         persona = self._cast[request.persona]
         order = check(request, persona, self._bases.of(persona.id), history)
+        await order.base.budget.require_room(order)
         run = _Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
         try:
             with self._under_way(run):
@@ -230,6 +245,8 @@ class Answerer:
         for run in self._runs:
             run.stop(_restarting("The server is being restarted, so this answer ends here."))
         await self._until_idle(_LAST_WORDS_SECONDS)
+        if self._noting:
+            await asyncio.wait(self._noting, timeout=_LAST_WORDS_SECONDS)
 
     async def _until_idle(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -310,35 +327,51 @@ class Answerer:
             self._count_step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
         with order.base.adapters.lease(order.persona.id) as run.lease:
-            yield self._meta(run, found, effort)
+            if order.task == "ask" and declines(order.persona.retrieval.mode, found):
+                for event in self._declined(run, found):
+                    yield event
+                return
+            prompt = await self._prompt(run, found, effort)
+            reply = Reply(order, prompt.found, self._spoken_meta(run, prompt.found, effort))
+            for event in reply.begin():
+                yield event
             if run.stopped is not None:
                 raise run.stopped
             with run.trace.span("engine"):
                 run.stream = order.base.engine.client.stream(
                     run.lease.engine_model,
-                    self._prompt(order, run.lease, found),
-                    order.sampling(effort),
+                    prompt.messages,
+                    order.sampling(effort) | {"max_tokens": prompt.max_tokens},
                     first_token_seconds=ticket.first_token_seconds,
                     between_tokens_seconds=self._deadlines.between_tokens_seconds,
                     headers={"X-Request-Id": run.request_id, **run.trace.headers},
                 )
-                async with run.stream as stream:
-                    text = await stream.read()
-                    if text:
-                        ticket.first_token()
-                        run.trace.event("first token")
-                        run.first_token_seconds = run.seconds
-                    while text:
-                        yield Delta(text=text)
+                try:
+                    async with run.stream as stream:
                         text = await stream.read()
-            yield self._done(run, stream.end)
+                        if text:
+                            ticket.first_token()
+                            run.trace.event("first token")
+                            run.first_token_seconds = run.seconds
+                        while text:
+                            for event in reply.add(text):
+                                yield event
+                            text = await stream.read()
+                except PersonaeError:
+                    for event in reply.end(broken=True):
+                        yield event
+                    raise
+            for event in reply.end():
+                yield event
+            yield self._done(run, stream.end, reply.told)
 
-    def _done(self, run: _Run, end: StreamEnd) -> Done:
-        run.outcome = end.finish_reason
+    def _done(self, run: _Run, end: StreamEnd, told: Mapping[str, Any]) -> Done:
+        run.outcome = told.get("finish_reason", end.finish_reason)
         run.completion_tokens = end.completion_tokens
         total = run.seconds
         self._metrics.tokens.labels(*run.labels, "prompt").inc(end.prompt_tokens)
         self._metrics.tokens.labels(*run.labels, "completion").inc(end.completion_tokens)
+        self._count_checks(run, told.get("checks"))
         first = run.first_token_seconds
         if first is not None:
             self._metrics.first_token.labels(*run.labels).observe(first)
@@ -346,15 +379,8 @@ class Answerer:
                 self._metrics.between_tokens.labels(*run.labels).observe(
                     (total - first) / (end.completion_tokens - 1)
                 )
-        return Done(
-            finish_reason=end.finish_reason,
-            usage=Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens),
-            timings=Timings(
-                retrieval_seconds=run.retrieval_seconds,
-                first_token_seconds=first,
-                total_seconds=total,
-            ),
-        )
+        usage = Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens)
+        return _done_event(run, usage, told)
 
     async def _find(self, run: _Run, effort: Effort) -> Found:
         order = run.order
@@ -362,37 +388,62 @@ class Answerer:
             return Found([], [])
         began = time.monotonic()
         with run.trace.span("retrieve"):
-            found = await self._retriever.search(order.persona, order.text, effort=effort)
+            found = await self._retriever.search(
+                order.persona,
+                order.text,
+                effort=effort,
+                history=order.history,
+                filters=order.filters,
+            )
         run.retrieval_seconds = time.monotonic() - began
         self._metrics.retrieval.labels(order.persona.id).observe(run.retrieval_seconds)
         return found
 
-    def _prompt(self, order: Order, lease: Lease, found: Found) -> list[Message]:
-        # An adapter holds the voice; a base model is shown it.
-        style = order.persona.style_anchors if lease.version is None else ()
-        if order.task == "rewrite":
-            return render_rewrite(order.persona, order.text, style_passages=style)
-        system, user = render_ask(order.persona, order.text, found.passages, style_passages=style)
-        return [system, *order.history, user]
+    async def _prompt(self, run: _Run, found: Found, effort: Effort) -> Prompt:
+        order = run.order
+        assert run.lease is not None
+        style: Sequence[str] = ()
+        if run.lease.version is None:  # an adapter holds the voice; a base model is shown it
+            if order.task == "rewrite":
+                style = await self._retriever.style(order.persona, order.text)
+            style = style or order.persona.style_anchors
+        most = int(order.sampling(effort)["max_tokens"])
+        return await order.base.budget.fit(order, found, style, max_tokens=most)
 
-    def _meta(self, run: _Run, found: Found, effort: Effort) -> Meta:
-        order, lease = run.order, run.lease
-        assert lease is not None
-        notices = [self.notice(order.persona, lease.version, sources=order.task == "ask")]
+    def _spoken_meta(self, run: _Run, found: Found, effort: Effort) -> Meta:
+        order = run.order
+        version = run.lease.version if run.lease else None
+        notices = [self.notice(order.persona, version, sources=order.task == "ask")]
         if effort is Effort.SHORT and order.task == "ask":
             notices.append(
                 "Many people are waiting, so this answer is shorter and leans on fewer passages."
             )
-        return Meta(
-            request_id=run.request_id,
-            persona=order.persona.id,
-            display_name=order.persona.display_name,
-            disclosure=order.persona.disclosure,
-            adapter_version=lease.version,
-            base_model=order.base.model.id,
-            citations=found.citations,
-            notice=" ".join(notice for notice in notices if notice) or None,
-        )
+        return _meta_event(run, found.citations, *notices)
+
+    def _declined(self, run: _Run, found: Found) -> list[Event]:
+        """The persona has not written about this, and says so; the model is not asked."""
+        run.outcome = "abstained"
+        if not found.covered:
+            self._note_unanswered(run.order, found)
+        refusal = Delta(text=run.order.persona.refusal)
+        done = _done_event(run, _NO_USAGE, {"finish_reason": "abstained"})
+        return [_meta_event(run, []), refusal, done]
+
+    def _note_unanswered(self, order: Order, found: Found) -> None:
+        """Keep the question for the operator, beside the answer: it neither waits for it nor fails by it."""
+        unanswered = self._unanswered
+        if unanswered is None:
+            return
+
+        def note() -> None:
+            try:
+                unanswered.note(order.persona.id, order.text, found.relevance)
+            except PersonaeError as err:
+                log.error("a question that %s can't answer was not kept: %s", order.persona.id, err)
+
+        writing = asyncio.create_task(asyncio.to_thread(note), name="note-unanswered")
+        self._noting.add(writing)
+        writing.add_done_callback(self._noting.discard)
 
     # -- instead of an answer ----------------------------------------------------------------------
 
@@ -412,41 +463,36 @@ class Answerer:
             found = await self._find(run, Effort.NO_RERANK)
         finally:
             self._quoting -= 1
+        settings = order.persona.retrieval
+        if declines(settings.mode, found):
+            return self._declined(run, found)
         text, count = quoted(order.text, found.passages)
-        if not count:
+        # To "Who?" any passage would do: quotations need a question that the writing covers.
+        floor = FLOOR if settings.floor is None else settings.floor
+        if not count or found.relevance < floor:
             raise refusal
         self._count_step(run, "quoted")
         run.outcome = "quoted"
         again = "later"
         if refusal.retry_after_seconds is not None:
             again = f"in about {max(1, round(refusal.retry_after_seconds))} s"
-        meta = Meta(
-            request_id=run.request_id,
-            persona=order.persona.id,
-            display_name=order.persona.display_name,
-            disclosure=order.persona.disclosure,
-            adapter_version=None,
-            base_model=order.base.model.id,
-            citations=found.citations[:count],
-            notice=f"{refusal.message} These are passages of the writing, word for word; no model "
-            f"wrote them. Ask again {again} for an answer.",
-            quoted=True,
+        notice = (
+            f"{refusal.message} These are passages of the writing, word for word; no model "
+            f"wrote them. Ask again {again} for an answer."
         )
-        done = Done(
-            finish_reason="quoted",
-            usage=Usage(prompt_tokens=0, completion_tokens=0),
-            timings=Timings(
-                retrieval_seconds=run.retrieval_seconds,
-                first_token_seconds=None,
-                total_seconds=run.seconds,
-            ),
-        )
-        return [meta, Delta(text=text), done]
+        meta = _meta_event(run, found.citations[:count], notice, quoted=True)
+        told = {"finish_reason": "quoted", **quoting(text)}
+        return [meta, Delta(text=text), _done_event(run, _NO_USAGE, told)]
 
     # -- numbers -----------------------------------------------------------------------------------
 
     def _count_step(self, run: _Run, step: str) -> None:
         self._metrics.steps.labels(run.order.task, run.order.persona.id, step).inc()
+
+    def _count_checks(self, run: _Run, checks: Checks | None) -> None:
+        for what, number in (checks or Checks()).model_dump().items():
+            if number:
+                self._metrics.checks.labels(run.order.persona.id, what).inc(number)
 
     def _count_refusal(self, run: _Run, code: str) -> None:
         self._metrics.refusals.labels(run.order.task, run.order.persona.id, code).inc()
@@ -467,6 +513,32 @@ class Answerer:
             run.ticket.waited_seconds if run.ticket else 0.0,
             run.seconds,
         )
+
+
+def _meta_event(
+    run: _Run, citations: list[Citation], *notices: str | None, quoted: bool = False
+) -> Meta:
+    persona = run.order.persona
+    return Meta(
+        request_id=run.request_id,
+        persona=persona.id,
+        display_name=persona.display_name,
+        disclosure=persona.disclosure,
+        adapter_version=run.lease.version if run.lease else None,
+        base_model=run.order.base.model.id,
+        citations=citations,
+        notice=" ".join(notice for notice in notices if notice) or None,
+        quoted=quoted,
+    )
+
+
+def _done_event(run: _Run, usage: Usage, told: Mapping[str, Any]) -> Done:
+    timings = Timings(
+        retrieval_seconds=run.retrieval_seconds,
+        first_token_seconds=run.first_token_seconds,
+        total_seconds=run.seconds,
+    )
+    return Done(**{"finish_reason": run.outcome, "usage": usage, "timings": timings, **told})
 
 
 def _restarting(sentence: str) -> EngineUnavailable:

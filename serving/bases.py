@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from personae.manifest import BaseModelRef
 from personae.persona import Cast
 from serving.adapters import Adapters
 from serving.admission import Admission
 from serving.engine_host import EngineHost
+
+if TYPE_CHECKING:
+    from serving.token_budget import TokenBudget
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Base:
     engine: EngineHost
     adapters: Adapters
     admission: Admission
+    budget: TokenBudget
 
 
 class Bases:

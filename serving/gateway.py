@@ -5,6 +5,7 @@
     GET  /v1/models, POST /v1/chat/completions   OpenAI-compatible (serving.openai_api)
     GET  /admin/adapters, /admin/adapters/{persona}/history                 behind the admin key,
     POST /admin/adapters/{persona}/reload|rollback                          as these
+    GET, DELETE /admin/unanswered/{persona}      questions it has not written about
     GET  /healthz, /readyz, /metrics     this process lives; it can answer; its numbers
 
 It turns HTTP into calls and results into HTTP, and decides nothing else.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hmac
 import json
 import logging
@@ -48,6 +50,9 @@ from personae.wire import (
     PersonaCard,
     PersonaList,
     RewriteRequest,
+    UnansweredCleared,
+    UnansweredList,
+    UnansweredQuestion,
     encode_event,
     parse_request,
 )
@@ -58,6 +63,7 @@ from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi
 from serving.retrieval.retriever import Retriever
 from serving.streams import SSE_HEADERS, kept_alive
+from serving.unanswered import Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +79,12 @@ def make_app(
     report: AdapterReport,
     retriever: Retriever,
     metrics: Metrics,
+    unanswered: Unanswered,
     admin_key: SecretStr | None,
     api_key: SecretStr | None,
 ) -> web.Application:
     """The gateway over its parts. Without an `admin_key` every admin request is refused."""
-    routes = _Routes(cast, answerer, bases, report, retriever, metrics)
+    routes = _Routes(cast, answerer, bases, report, retriever, metrics, unanswered)
     openai = OpenAIApi(cast=cast, answerer=answerer, origin_of=origin_of)
     app = web.Application(
         client_max_size=config.max_request_bytes,
@@ -95,6 +102,9 @@ def make_app(
             web.get("/admin/adapters/{persona}/history", routes.adapter_history),
             web.post("/admin/adapters/{persona}/reload", routes.reload),
             web.post("/admin/adapters/{persona}/rollback", routes.rollback),
+            web.post("/admin/indexes/reload", routes.indexes_reload),
+            web.get("/admin/unanswered/{persona}", routes.unanswered),
+            web.delete("/admin/unanswered/{persona}", routes.clear_unanswered),
             web.get("/healthz", routes.healthz),
             web.get("/readyz", routes.readyz),
             web.get("/metrics", routes.metrics),
@@ -112,6 +122,7 @@ class _Routes:
         report: AdapterReport,
         retriever: Retriever,
         metrics: Metrics,
+        unanswered: Unanswered,
     ) -> None:
         self._cast = cast
         self._answerer = answerer
@@ -119,6 +130,7 @@ class _Routes:
         self._report = report
         self._retriever = retriever
         self._metrics = metrics
+        self._unanswered = unanswered
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, parse_request(AskRequest, await request.read()))
@@ -169,6 +181,29 @@ class _Routes:
         base = self._bases.of(persona)
         base.engine.require_ready()
         return await self._change("rollback", base.adapters.rollback(persona, change))
+
+    async def indexes_reload(self, request: web.Request) -> web.Response:
+        """Take up new index snapshots now instead of within seconds."""
+        changed = await self._retriever.refresh()
+        problems = {name: self._retriever.problem(name) for name in self._cast}
+        return web.json_response(
+            {
+                "changed": changed,
+                "passages": {name: self._retriever.passages(name) for name in self._cast},
+                "problems": {name: text for name, text in problems.items() if text},
+            }
+        )
+
+    async def unanswered(self, request: web.Request) -> web.Response:
+        persona = self._cast[request.match_info["persona"]].id
+        questions = await asyncio.to_thread(self._unanswered.newest, persona)
+        listed = [UnansweredQuestion(**dataclasses.asdict(question)) for question in questions]
+        return _json(UnansweredList(persona=persona, questions=listed))
+
+    async def clear_unanswered(self, request: web.Request) -> web.Response:
+        persona = self._cast[request.match_info["persona"]].id
+        deleted = await asyncio.to_thread(self._unanswered.clear, persona)
+        return _json(UnansweredCleared(persona=persona, deleted=deleted))
 
     async def _change(self, action: str, work: Awaitable[AdapterOutcome]) -> web.Response:
         began, outcome = time.monotonic(), "failed"

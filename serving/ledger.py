@@ -109,6 +109,11 @@ class Ledger:
                 f"({type(err).__name__}). Check PERSONAE_DATABASE_URL, or PERSONAE_HOME for the default."
             ) from err
 
+    @property
+    def database(self) -> sa.Engine:
+        """For what else is kept in it."""
+        return self._engine
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -118,7 +123,7 @@ class Ledger:
             _pointers.c.persona == persona, _pointers.c.base_model == base_model
         )
         consequence = "it is not known which version is live"
-        with _failures(consequence), self._engine.connect() as connection:
+        with database_failures(consequence), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return Pointer(live=row.live, previous=row.previous) if row else Pointer()
 
@@ -130,7 +135,7 @@ class Ledger:
             _history.c.outcome == "done",
         )
         consequence = "it is not known which versions were live"
-        with _failures(consequence), self._engine.connect() as connection:
+        with database_failures(consequence), self._engine.connect() as connection:
             return connection.execute(query).scalar_one() or 0
 
     def swap(self, expected: Pointer, new: Pointer, change: Change) -> bool:
@@ -143,7 +148,7 @@ class Ledger:
             _pointers.c.base_model == change.base_model
         )
         values = {"live": new.live, "previous": new.previous, "updated_at": _now()}
-        with _failures("the change was not made"):
+        with database_failures("the change was not made"):
             try:
                 return self._swap(key, expected, values, change)
             except sa.exc.IntegrityError:
@@ -185,7 +190,7 @@ class Ledger:
 
     def record(self, change: Change) -> None:
         """Write down a change that moved nothing (refused, or already so)."""
-        with _failures("the history lacks a line"), self._engine.begin() as connection:
+        with database_failures("the history lacks a line"), self._engine.begin() as connection:
             self._write(connection, change)
 
     def history(self, persona: str, *, limit: int = 50) -> list[Change]:
@@ -196,7 +201,7 @@ class Ledger:
             .order_by(_history.c.id.desc())
             .limit(limit)
         )
-        with _failures("the history can't be shown"), self._engine.connect() as connection:
+        with database_failures("the history can't be shown"), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
             Change(
@@ -234,7 +239,7 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def _failures(consequence: str) -> Iterator[None]:
+def database_failures(consequence: str) -> Iterator[None]:
     """Translate what a database does when it fails. Its own words may hold a password: not repeated.
 
     Raises:

@@ -34,7 +34,7 @@ class Metrics:
 
         self.answers = counter(
             "answers",
-            "Answers by how they ended (stop, length, quoted, an error code, or cancelled)",
+            "Answers by how they ended (stop, length, quoted, abstained, an error code, or cancelled)",
             (*labels, "outcome"),
         )
         self.answering = gauge("answers_in_progress", "Answers under way, those in line included")
@@ -54,6 +54,11 @@ class Metrics:
             "between_tokens", "Mean time between the tokens of an answer", labels, _TOKEN_SECONDS
         )
         self.tokens = counter("tokens", "Tokens by kind (prompt, completion)", (*labels, "kind"))
+        self.checks = counter(
+            "checks",
+            "What was mended in answers (dropped_markers, unquoted, attributed, dropped_sentences)",
+            ("persona", "what"),
+        )
         self.queue_wait = seconds(
             "queue_wait", "Time in line of answers that got a turn", ("persona",)
         )

@@ -143,7 +143,8 @@ class OpenAIApi:
                 choice = {"index": 0, "message": message, "finish_reason": _finish(event)}
                 return web.json_response(
                     _envelope(meta, chat, "chat.completion")
-                    | {"choices": [choice], "usage": _usage(event), "personae": _sources(meta)}
+                    | {"choices": [choice], "usage": _usage(event)}
+                    | {"personae": _sources(meta) | _leaning(event)}
                 )
         raise InternalError("The answer ended without an end. Please ask again.")
 
@@ -188,7 +189,7 @@ async def _send_answer(
         elif isinstance(event, ErrorEvent):
             await _send(response, {"error": event.model_dump()})
         elif isinstance(event, Done):
-            await send({}, _finish(event))
+            await send({}, _finish(event), personae=_leaning(event))
             if chat.stream_options.include_usage:
                 await _send(response, envelope | {"choices": [], "usage": _usage(event)})
 
@@ -229,7 +230,7 @@ def _label(meta: Meta) -> str:
 
 
 def _finish(done: Done) -> str:
-    return "stop" if done.finish_reason == "quoted" else done.finish_reason
+    return "stop" if done.finish_reason in ("quoted", "abstained") else done.finish_reason
 
 
 def _usage(done: Done) -> dict[str, int]:
@@ -237,6 +238,16 @@ def _usage(done: Done) -> dict[str, int]:
         "prompt_tokens": done.usage.prompt_tokens,
         "completion_tokens": done.usage.completion_tokens,
         "total_tokens": done.usage.prompt_tokens + done.usage.completion_tokens,
+    }
+
+
+def _leaning(done: Done) -> dict[str, Any]:
+    """What the text leans on, known at its end. (Offsets count in the text without the label of `_label`.)"""
+    return {
+        "ended": done.finish_reason,
+        "used_citations": done.used_citations,
+        "provenance": [span.model_dump() for span in done.provenance],
+        "checks": done.checks.model_dump() if done.checks else None,
     }
 
 

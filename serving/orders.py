@@ -12,6 +12,7 @@ from personae.prompt import Message
 from personae.wire import AskRequest, RewriteRequest
 from serving.admission import Effort
 from serving.bases import Base
+from serving.retrieval.search import Filters
 
 _CHARACTERS_PER_TOKEN = 3
 _TOKENS_PER_WORD = 1.5
@@ -26,6 +27,7 @@ class Order:
         settings: the persona's for this task.
         overrides: the request's own parameters of the chat API.
         user: surface and id of the person who asks, if told.
+        filters: of which writing the answer may be.
     """
 
     task: Literal["ask", "rewrite"]
@@ -36,6 +38,7 @@ class Order:
     overrides: dict[str, Any]
     history: Sequence[Message]
     user: tuple[str, str] | None
+    filters: Filters | None = None
 
     def sampling(self, effort: Effort) -> dict[str, Any]:
         """Parameters of the chat API: the persona's, then the request's."""
@@ -80,7 +83,8 @@ def check(
     """Make an order of a request.
 
     Args:
-        history: earlier turns of the conversation, oldest first, without system messages.
+        history: earlier turns of the conversation, oldest first, without system messages, where they came
+            beside the request; its own are taken otherwise.
 
     Raises:
         EmptyText, TextTooLong: with what to do.
@@ -94,9 +98,15 @@ def check(
     if isinstance(request, AskRequest):
         text, limit, what = request.question, persona.ask.max_question_characters, "question"
         settings = persona.ask.sampling
+        turns: Sequence[Message] = [
+            {"role": turn.role, "content": turn.content} for turn in request.history
+        ]
+        history = history or turns
+        filters = Filters(request.since, request.until, request.source)
     else:
         text, limit, what = request.text, persona.rewrite.max_text_characters, "text"
         settings = persona.rewrite.sampling
+        filters = Filters()
     # Control characters carry no words, and a NUL ends strings early in places below us.
     text = "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace())).strip()
     if not text:
@@ -107,4 +117,4 @@ def check(
             f"{limit:,}. Shorten it, or send it in parts."
         )
     user = (request.surface, request.user) if request.user else None
-    return Order(task, persona, base, text, settings, overrides, history, user)
+    return Order(task, persona, base, text, settings, overrides, history, user, filters)

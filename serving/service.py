@@ -37,8 +37,11 @@ from serving.metrics import Metrics
 from serving.mixing import mixing_problem
 from serving.reconciler import keep_reconciled
 from serving.retrieval.embedder import Embedder, TextEmbedder
-from serving.retrieval.retriever import Retriever
+from serving.retrieval.reranker import CrossEncoderReranker
+from serving.retrieval.retriever import Retriever, keep_refreshed
+from serving.token_budget import TokenBudget
 from serving.tracing import tracing_to
+from serving.unanswered import Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +94,11 @@ async def running_service(
         stack.push_async_callback(asyncio.to_thread, tracing.close)
         ledger = await asyncio.to_thread(Ledger, _ledger_url(config))
         stack.callback(ledger.close)
+        unanswered = Unanswered(ledger.database)
         registry = Registry(config.adapters)
-        retriever = Retriever(cast=cast, indexes=config.indexes, embedder=embedder)
+        retriever = Retriever(
+            cast=cast, indexes=config.indexes, embedder=embedder, reranker=_reranker(config)
+        )
         stack.callback(retriever.close)
         sockets = stack.enter_context(engine_socket_folder())
         of_persona = {persona.id: _engine_number(config, persona) for persona in cast.values()}
@@ -121,7 +127,13 @@ async def running_service(
                 config, engine, members, client, socket, log_file, adapters, retriever
             )
             admission = Admission(_admission_limits(config, engine))
-            served.append(Base(model=model, engine=host, adapters=adapters, admission=admission))
+            budget = TokenBudget(
+                engine.max_model_tokens,
+                model_folder(config.models, engine.base_model) / "tokenizer.json",
+            )
+            served.append(
+                Base(model, engine=host, adapters=adapters, admission=admission, budget=budget)
+            )
         bases = Bases(cast, served, of_persona)
         answerer = Answerer(
             cast=cast,
@@ -131,6 +143,7 @@ async def running_service(
             deadlines=config.deadlines,
             gateway=config.gateway,
             tracing=tracing,
+            unanswered=unanswered if config.retrieval.keep_unanswered else None,
         )
         app = make_app(
             config.gateway,
@@ -140,6 +153,7 @@ async def running_service(
             report=AdapterReport(cast=cast, registry=registry, ledger=ledger, bases=bases),
             retriever=retriever,
             metrics=metrics,
+            unanswered=unanswered,
             admin_key=config.secrets.admin_key,
             api_key=config.secrets.api_key,
         )
@@ -159,6 +173,8 @@ async def running_service(
         # While the engine starts; its readiness waits for this too.
         opening = asyncio.create_task(retriever.open(), name="open-indexes")
         stack.callback(opening.cancel)
+        refreshing = asyncio.create_task(keep_refreshed(retriever), name="refresh-indexes")
+        stack.push_async_callback(_cancelled, refreshing)
         address = config.gateway_url.rpartition(":")[0]
         yield Service(url=f"{address}:{port}", bases=bases, retriever=retriever, answerer=answerer)
 
@@ -185,6 +201,11 @@ def _admission_limits(config: Config, engine: EngineConfig) -> AdmissionLimits:
         first_token_seconds=config.deadlines.first_token_seconds,
         min_tokens_per_second=gateway.min_tokens_per_second,
     )
+
+
+def _reranker(config: Config) -> CrossEncoderReranker | None:
+    model = config.retrieval.reranker
+    return CrossEncoderReranker(model_folder(config.models, model)) if model else None
 
 
 def _engine_number(config: Config, persona: Persona) -> int:

@@ -12,7 +12,7 @@ import pytest
 from personae.config import Config, load_config
 from personae.persona import Cast, load_cast
 from personae.registry import Registry
-from serving.retrieval.snapshot import build_index
+from serving.retrieval.build import build_index
 from serving.service import Service, running_service
 from tests.fakes.artefacts import WordEmbedder, add_adapter, write_test_corpus
 from tests.fakes.engine import FakeEngine

@@ -1,8 +1,9 @@
 """Markdown, text and HTML files of a folder as documents.
 
 A file may begin with front matter (`---`, lines of `key: value`, `---`); `title`, `date` and `url` are
-taken from it. Without it the title is the first heading, or the file's name. Links out of the folder
-are not followed, so that a corpus holds what its folder holds and nothing else of the machine.
+taken from it. Without it the title is the first heading, or the file's name. Headings, lists and quotes
+stay marked as in Markdown: `personae.corpus` cuts passages by them. Links out of the folder are not
+followed, so that a corpus holds what its folder holds and nothing else of the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ _TEXT = {".txt", ".text"}
 _HTML = {".html", ".htm"}
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
+_UNDERLINED = re.compile(
+    r"(?:\A|(?<=\n\n))[ ]{0,3}(?![-*+>#]|\d+[.)])(\S.{0,199})\n {0,3}(=+|-{3,})[ \t]*$",
+    re.MULTILINE,
+)
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2})?)?")
 
 
@@ -61,7 +66,7 @@ def documents_of_folder(source: FolderSource, persona_folder: Path) -> Iterator[
         )
     for path in paths:
         read = _read(path)
-        if not read.text:
+        if not _HEADING.sub("", read.text).strip():
             continue
         yield Document(
             id=path.relative_to(folder).as_posix(),
@@ -87,6 +92,7 @@ def _read(path: Path) -> _Read:
     fields, body = _front_matter(raw)
     title = fields.get("title", "")
     if path.suffix.lower() in _MARKDOWN:
+        body = _UNDERLINED.sub(_with_marks, body)
         heading = _HEADING.search(body)
         if not title and heading:
             title = heading.group(1)
@@ -111,18 +117,22 @@ def _date(text: str) -> str:
     return match.group() if match else ""
 
 
-def plain_markdown(text: str) -> str:
-    """Markdown without its marks: prose as the author's readers see it.
+def _with_marks(underlined: re.Match[str]) -> str:
+    level = "#" if underlined.group(2).startswith("=") else "##"
+    return f"{level} {underlined.group(1).rstrip()}"
 
-    >>> plain_markdown("## Tea\\n\\nA [cup](http://x.org) of **tea**.")
-    'A cup of tea.'
+
+def plain_markdown(text: str) -> str:
+    """Markdown without the marks within a line, and without code and pictures.
+
+    >>> plain_markdown("## Tea\\n\\n* A [cup](http://x.org) of **tea**.")
+    '## Tea\\n\\n- A cup of tea.'
     """
     text = re.sub(r"```.*?```|~~~.*?~~~", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = _HEADING.sub("", text)
-    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"^\s{0,3}(?:>\s?|[-*+]\s+|\d+[.)]\s+)", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s*(?:[-*_]\s*){3,}$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+    text = re.sub(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)", "", text)
+    text = re.sub(r"\[([^\]]{1,500})\]\([^)]{0,2000}\)", r"\1", text)
+    text = re.sub(r"^[ \t]*(?:[-*_][ \t]*){3,}$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^([ \t]*)[*+](?=[ \t])", r"\1-", text, flags=re.MULTILINE)
+    text = re.sub(r"(\*\*|__|\*|`)(?=\S)(.{1,2000}?)(?<=\S)\1", r"\2", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()

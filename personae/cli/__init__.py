@@ -4,6 +4,7 @@
     ask · rewrite · personas    talk to a running gateway
     adapters · index · corpus · models · train     manage what it serves
     bench                       measure this machine
+    unanswered                  what people asked that a persona has not written about
     doctor                      say what is missing
 
 Every command that prints a result takes `--json`. Errors are one sentence on stderr and exit code 1
@@ -22,7 +23,7 @@ from pathlib import Path
 import click
 
 from personae import __version__
-from personae.cli import artefacts, bench, doctor, talk, up
+from personae.cli import artefacts, bench, doctor, index, talk, unanswered, up
 from personae.config import Config, load_config
 from personae.errors import GatewayUnreachable, PersonaeError
 
@@ -97,8 +98,9 @@ cli.add_command(talk.personas)
 cli.add_command(artefacts.adapters)
 cli.add_command(artefacts.models)
 cli.add_command(artefacts.corpus)
-cli.add_command(artefacts.index)
+cli.add_command(index.index)
 cli.add_command(artefacts.train)
+cli.add_command(unanswered.unanswered)
 cli.add_command(bench.bench)
 cli.add_command(doctor.doctor)
 

@@ -1,4 +1,4 @@
-"""`personae adapters|models|corpus|index|train`: the things a server is made of."""
+"""`personae adapters|models|corpus|train`: the things a server is made of."""
 
 from __future__ import annotations
 
@@ -242,33 +242,6 @@ def corpus_ingest(context: Context, persona: str, as_json: bool) -> None:
         print_json(manifest)
     else:
         click.echo(f"{persona}: {manifest.documents:,} documents, {manifest.words:,} words.")
-
-
-@click.group()
-def index() -> None:
-    """The passages a persona cites."""
-
-
-@index.command("build")
-@click.argument("persona")
-@_json_option
-@click.pass_obj
-def index_build(context: Context, persona: str, as_json: bool) -> None:
-    """Index the corpus of PERSONA (a running gateway takes it at its next start)."""
-    from serving.retrieval.embedder import Embedder
-    from serving.retrieval.snapshot import build_index
-
-    config = context.config()
-    load_cast(config.cast)[persona]
-    embedder = Embedder(model_folder(config.models, config.retrieval.embedder), threads=2)
-    with shown_progress() as progress:
-        manifest = build_index(
-            persona, config.corpora / persona, config.indexes, embedder, progress=progress
-        )
-    if as_json:
-        print_json(manifest)
-    else:
-        click.echo(f"{persona}: {manifest.passages:,} passages indexed.")
 
 
 @click.group()

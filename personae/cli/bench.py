@@ -1,6 +1,6 @@
-"""`personae bench serving|overload`: measure this machine, with ratios that can be compared.
+"""`personae bench …`: measure this machine, with ratios that can be compared.
 
-Each starts processes of its own in a scratch home, and leaves nothing behind, however it ends.
+Each works in a scratch home, and leaves nothing behind, however it ends.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from personae.cli.prepare import ensure_model
 from personae.cli.terminal import say, shown_progress
 from personae.config import Config
 from personae.progress import Progress
+from personae.weights import model_folder
 
 if TYPE_CHECKING:
     from personae.cli import Context
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group()
 def bench() -> None:
-    """Measure this machine: speed, exactness, reloads, overload."""
+    """Measure this machine: speed, exactness, reloads, overload, search, answers."""
 
 
 @bench.command("serving")
@@ -83,6 +85,127 @@ def bench_overload(context: Context, minutes: float, clients: int | None, as_jso
     for name, value in result.items():
         if name != "details":
             click.echo(f"{name.replace('_', ' '):<36}{value}")
+
+
+@bench.command("retrieval")
+@click.option(
+    "--passages", type=_existing_file, help="JSON lines of id and text: what should be found."
+)
+@click.option(
+    "--questions", type=_existing_file, help="JSON lines of question and passage_id, for them."
+)
+@click.option(
+    "--size",
+    "sizes",
+    type=click.IntRange(100),
+    multiple=True,
+    default=(1_000, 1_000_000),
+    show_default=True,
+    help="Synthetic passages to search; may be given several times.",
+)
+@_json_option
+@click.pass_obj
+def bench_retrieval(
+    context: Context,
+    passages: Path | None,
+    questions: Path | None,
+    sizes: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    """How well each way of searching finds what it should, and how quick a search is.
+
+    A million synthetic passages take some minutes to make, and a few gigabytes of the temporary folder.
+    """
+    from serving.bench.retrieval_run import ablation, search_speed
+    from serving.retrieval.embedder import Embedder
+    from serving.retrieval.reranker import CrossEncoderReranker
+
+    if (passages is None) != (questions is None):
+        raise click.UsageError("--passages and --questions belong together.")
+    config = context.config()
+    with shown_progress() as progress:
+        ensure_model(config, config.retrieval.embedder, progress=progress)
+        embedder = Embedder(model_folder(config.models, config.retrieval.embedder))
+        named = config.retrieval.reranker
+        reranker = CrossEncoderReranker(model_folder(config.models, named)) if named else None
+
+        async def measured() -> dict[str, Any]:
+            result: dict[str, Any] = {"details": {"embedder": embedder.id, "reranker": named}}
+            if passages is not None and questions is not None:
+                result["found"] = ablation(
+                    passages, questions, embedder, reranker=reranker, progress=progress
+                )
+            result["speed"] = await search_speed(sizes, embedder, progress=progress)
+            return result
+
+        result = _run(measured(), config)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    for way, figures in result.get("found", {}).items():
+        recall = "  ".join(f"@{cut} {share:.3f}" for cut, share in figures["recall"].items())
+        click.echo(f"{way:<34}{recall}  MRR {figures['mrr']:.3f}  {figures['p50_ms']:.1f} ms")
+    for size, figures in result["speed"].items():
+        click.echo(
+            f"{int(size):>9,} passages  p50 {figures['p50_ms']:.1f} ms  p95 {figures['p95_ms']:.1f} ms"
+            f"  event loop held {figures['loop_held_ms_max']:.1f} ms at most"
+        )
+
+
+@bench.command("answers")
+@click.option("--passages", type=_existing_file, required=True, help="JSON lines of id and text.")
+@click.option(
+    "--questions",
+    type=_existing_file,
+    required=True,
+    help="JSON lines of question and passage_id.",
+)
+@click.option(
+    "--outside",
+    type=_existing_file,
+    help="Questions the passages do not answer, one a line (default: fifty of ours).",
+)
+@click.option("--mode", type=click.Choice(["strict", "adaptive", "creative"]), default="strict")
+@click.option("--limit", type=click.IntRange(1), help="Only so many questions of each kind.")
+@_json_option
+@click.pass_obj
+def bench_answers(
+    context: Context,
+    passages: Path,
+    questions: Path,
+    outside: Path | None,
+    mode: str,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """How right the answers are, on a real engine: nearness to the passages, citations, abstention."""
+    from serving.bench.answers_run import answer_quality
+    from serving.bench.retrieval_run import OUTSIDE_QUESTIONS
+    from serving.retrieval.evaluate import read_outside_questions, read_questions
+
+    config = context.config()
+    asked = read_questions(questions)[:limit]
+    beyond = (
+        read_outside_questions(outside)
+        if outside is not None
+        else read_outside_questions(OUTSIDE_QUESTIONS)[1::2]
+    )[:limit]
+    with shown_progress() as progress:
+        _prepare(config, progress)
+
+        async def measured() -> dict[str, Any]:
+            result = await answer_quality(
+                config, passages, asked, beyond, mode=mode, progress=progress
+            )
+            return result | {"details": {"mode": mode, "samples": result.pop("samples")}}
+
+        result = _run(measured(), config)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    for name, value in result.items():
+        if name != "details":
+            click.echo(f"{name.replace('_', ' '):<24}{value}")
 
 
 def _prepare(config: Config, progress: Progress) -> None:

@@ -106,7 +106,7 @@ def _machine(config: Config) -> Iterator[Finding]:
 
 def _models(config: Config, cast: Cast) -> Iterator[Finding]:
     wanted = [engine.base_model for engine in config.all_engines if engine.url is None]
-    wanted.append(config.retrieval.embedder)
+    wanted += config.retrieval.models
     for model_id in wanted:
         try:
             read_model_manifest(model_folder(config.models, model_id))

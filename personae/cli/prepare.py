@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from personae.cli.terminal import say
 from personae.config import Config
-from personae.corpus import read_corpus
+from personae.corpus import stream_corpus
 from personae.errors import AdapterError, CorpusError, ModelError, PersonaeError
 from personae.persona import Cast, Persona
 from personae.progress import Progress
@@ -28,7 +28,8 @@ def prepare(config: Config, cast: Cast, *, progress: Progress) -> None:
     for engine in config.all_engines:
         if engine.url is None:
             ensure_model(config, engine.base_model, progress=progress)
-    ensure_model(config, config.retrieval.embedder, progress=progress)
+    for model_id in config.retrieval.models:
+        ensure_model(config, model_id, progress=progress)
     for persona in cast.values():
         try:
             ensure_corpus(config, cast, persona, progress=progress)
@@ -69,17 +70,24 @@ def ensure_index(config: Config, persona: Persona, *, progress: Progress) -> Non
     corpus = config.corpora / persona.id
     if not corpus.is_dir():
         return
+    from serving.retrieval.build import build_index
     from serving.retrieval.embedder import Embedder
-    from serving.retrieval.snapshot import build_index, is_current
+    from serving.retrieval.snapshot import is_current
 
-    manifest, _documents = read_corpus(corpus)
+    manifest, _documents = stream_corpus(corpus)
     embedder = Embedder(model_folder(config.models, config.retrieval.embedder), threads=2)
     if is_current(
-        config.indexes, persona.id, corpus_sha256=manifest.documents_sha256, embedder=embedder
+        config.indexes,
+        persona.id,
+        corpus_sha256=manifest.documents_sha256,
+        embedder=embedder,
+        language=persona.language,
     ):
         return
     say(f"Indexing {manifest.documents:,} documents of {persona.display_name} (once)")
-    build_index(persona.id, corpus, config.indexes, embedder, progress=progress)
+    build_index(
+        persona.id, corpus, config.indexes, embedder, language=persona.language, progress=progress
+    )
 
 
 def import_shipped_adapters(config: Config, cast: Cast, persona: Persona) -> None:

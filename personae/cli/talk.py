@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ _temperature_option = click.option(
 )
 
 
+def _iso_date(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", value):
+        raise click.BadParameter('a date is written "1862", "1862-12" or "1862-12-01".')
+    return value
+
+
 def gateway_client(config: Config, url: str | None = None) -> GatewayClient:
     """A client of the gateway with the keys this machine has for it."""
     from bot.gateway_client import GatewayClient
@@ -52,6 +59,11 @@ def gateway_client(config: Config, url: str | None = None) -> GatewayClient:
 @click.command()
 @click.argument("persona")
 @click.argument("question", nargs=-1)
+@click.option(
+    "--since", metavar="DATE", help='Only from writing since then ("1862", "1862-12-01").'
+)
+@click.option("--until", callback=_iso_date, metavar="DATE", help="Only from writing until then.")
+@click.option("--source", help="Only from documents whose id or link holds this.")
 @_temperature_option
 @_url_option
 @_json_option
@@ -60,13 +72,24 @@ def ask(
     context: Context,
     persona: str,
     question: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    source: str | None,
     temperature: float | None,
     url: str | None,
     as_json: bool,
 ) -> None:
     """Ask PERSONA a QUESTION (words, or standard input)."""
     text = " ".join(question) if question else _standard_input("question")
-    request = AskRequest(persona=persona, question=text, temperature=temperature, surface="cli")
+    request = AskRequest(
+        persona=persona,
+        question=text,
+        since=since,
+        until=until,
+        source=source,
+        temperature=temperature,
+        surface="cli",
+    )
     asyncio.run(stream_to_terminal(gateway_client(context.config(), url), request, as_json))
 
 
@@ -164,7 +187,9 @@ def _print_ending(meta: Meta, done: Done) -> None:
     click.echo("\n")
     if done.finish_reason == "length":
         click.echo("(The answer reached its length limit.)")
-    for line in sources(meta.citations):
+    used = set(done.used_citations)
+    shown = [its for its in meta.citations if not used or its.number in used]
+    for line in sources(shown, done.provenance):
         click.echo(line)
     if meta.quoted:
         click.echo(meta.notice or "")

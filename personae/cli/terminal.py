@@ -14,9 +14,10 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
 from personae.progress import Progress
-from personae.wire import Citation
+from personae.wire import Citation, Span
 
 _PLAIN_EVERY_SECONDS = 10.0
+_SAID = {"quote": "quoted", "paraphrase": "paraphrased"}
 
 
 @contextlib.contextmanager
@@ -71,8 +72,9 @@ def print_json(model: BaseModel | Sequence[BaseModel]) -> None:
         click.echo("[" + ",\n".join(item.model_dump_json(indent=2) for item in model) + "]")
 
 
-def sources(citations: Sequence[Citation]) -> list[str]:
-    """Lines below an answer: numbers, title, date, link; passages of one page share a line.
+def sources(citations: Sequence[Citation], provenance: Sequence[Span] = ()) -> list[str]:
+    """Lines below an answer: numbers, title, date, link, and whether the text quotes or paraphrases it;
+    passages of one page share a line.
 
     >>> sources([])
     []
@@ -84,5 +86,8 @@ def sources(citations: Sequence[Citation]) -> list[str]:
     lines = []
     for (title, date, url), cited in numbers.items():
         marks = "".join(f"[{number}]" for number in cited)
-        lines.append(f"{marks} {title}{f' ({date})' if date else ''}{f'  {url}' if url else ''}")
+        kinds = {span.kind for span in provenance if span.citation in cited}
+        how = ", ".join(said for kind, said in _SAID.items() if kind in kinds)
+        line = f"{marks} {title}{f' ({date})' if date else ''}{f'  {url}' if url else ''}"
+        lines.append(f"{line}  ({how})" if how else line)
     return lines

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from personae.corpus import sentences
 from personae.prompt import PromptPassage
+from personae.wire import Span
 
 _PASSAGES = 3
 _SENTENCES = 2
 _WORD = re.compile(r"\w{3,}")
+_QUOTATION = re.compile(r"(“[^”]*”) \[(\d+)\]")
 
 
 def quoted(question: str, passages: Sequence[PromptPassage]) -> tuple[str, int]:
@@ -25,6 +27,14 @@ def quoted(question: str, passages: Sequence[PromptPassage]) -> tuple[str, int]:
         for number, passage in enumerate(passages[:_PASSAGES], start=1)
     ]
     return "\n\n".join(quotations), len(quotations)
+
+
+def quotation_spans(text: str) -> list[Span]:
+    """The spans of what `quoted` gave."""
+    return [
+        Span(start=found.start(1), end=found.end(1), kind="quote", citation=int(found[2]))
+        for found in _QUOTATION.finditer(text)
+    ]
 
 
 def _stretch(text: str, asked: set[str]) -> str:

@@ -1,56 +1,89 @@
 """Finding the passages a question leans on, off the event loop.
 
-In: a persona and a question. Out: passages with their similarity, cut for the prompt, and the
-citations that go with them.
+In: a persona and a question, with the conversation before it. Out: passages cut for the prompt, the citations
+that go with them, and whether the writing covers the question at all.
+
+    question ─ follow_up → searchable text ─ QueryVectors (embedder, a batch at a time) ─┐
+                                                       search.rank → spread → Found  ←───┘
+
+Everything runs in one thread of its own: it never holds the event loop, one search at a time leaves the
+second core to the engine, and a snapshot is closed by the thread that searched it, so never under a search.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from personae.corpus import first_words
+import numpy as np
+
+from personae.corpus import Passage, first_words
 from personae.errors import CorpusError, ModelError
 from personae.persona import Cast, Persona
-from personae.prompt import PromptPassage
+from personae.prompt import Message, PromptPassage
 from personae.wire import Citation
 from serving.admission import Effort
 from serving.retrieval.embedder import TextEmbedder
-from serving.retrieval.snapshot import Hit, Snapshot, current_snapshot, open_snapshot
+from serving.retrieval.follow_up import standalone
+from serving.retrieval.query_vectors import QueryVectors
+from serving.retrieval.relevance import FLOOR, Evidence
+from serving.retrieval.search import Filters, Reranker, rank, spread
+from serving.retrieval.snapshot import Snapshot, current_snapshot, open_snapshot
 
 log = logging.getLogger(__name__)
 
 _EXCERPT_WORDS = 40
-_CANDIDATES_PER_PASSAGE = 4
+_REMEMBERED = 256
+_STYLE_QUERY_WORDS = 200
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """Passages for the prompt and their citations, in the same order."""
+    """Passages for the prompt and their citations, in the same order.
+
+    Attributes:
+        relevance: how likely it is that the writing covers the question, in [0, 1].
+        covered: whether that is enough to answer; true where there is nothing to judge by.
+    """
 
     passages: list[PromptPassage]
     citations: list[Citation]
+    relevance: float = 1.0
+    covered: bool = True
 
 
 class Retriever:
     """Searches the current snapshot of each persona.
 
-    Embedding and FAISS run in one thread of their own: they never hold the event loop, and one
-    search at a time leaves the second core to the engine.
+    Args:
+        reranker: None leaves the order as it was fused.
     """
 
-    def __init__(self, *, cast: Cast, indexes: Path, embedder: TextEmbedder) -> None:
+    def __init__(
+        self,
+        *,
+        cast: Cast,
+        indexes: Path,
+        embedder: TextEmbedder,
+        reranker: Reranker | None = None,
+    ) -> None:
         self._cast = cast
         self._indexes = indexes
         self._embedder = embedder
+        self._reranker = reranker
         self._snapshots: dict[str, Snapshot] = {}
+        self._folders: dict[str, Path] = {}
         self._problems: dict[str, str] = {}
         self._opening: asyncio.Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="retrieval")
+        self._vectors = QueryVectors(embedder, self._thread)
+        self._remembered: OrderedDict[tuple[object, ...], Found] = OrderedDict()
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -64,6 +97,17 @@ class Retriever:
             self._opening = asyncio.get_running_loop().run_in_executor(self._thread, self._open)
         await asyncio.shield(self._opening)
 
+    async def refresh(self) -> list[str]:
+        """Take up snapshots that were put in place since; searches under way end on the old ones.
+
+        Returns:
+            the personas whose snapshot changed.
+        """
+        if self._opening is None:
+            await self.open()
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._refresh)
+
     def passages(self, persona: str) -> int:
         """Indexed passages of a persona; 0 when there is no usable index."""
         return len(self._snapshots[persona]) if persona in self._snapshots else 0
@@ -72,84 +116,145 @@ class Retriever:
         return self._problems.get(persona)
 
     async def search(
-        self, persona: Persona, question: str, *, effort: Effort = Effort.FULL
+        self,
+        persona: Persona,
+        question: str,
+        *,
+        effort: Effort = Effort.FULL,
+        history: Sequence[Message] = (),
+        filters: Filters | None = None,
     ) -> Found:
-        """The passages for a question; empty when nothing is indexed or nothing is near enough.
+        """The passages for a question; empty when nothing is indexed.
 
         Args:
-            effort: SHORT finds half as many.
+            effort: NO_RERANK leaves the reranker out, SHORT finds half as many besides.
+            history: earlier turns, oldest first, for what a follow-up question leaves unsaid.
         """
-        snapshot = self._snapshots.get(persona.id)
-        if snapshot is None or persona.retrieval.passages == 0:
+        if persona.id not in self._snapshots or persona.retrieval.passages == 0:
             return Found([], [])
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._search, snapshot, persona, question, effort
+        text = standalone(question, history, persona.language)
+        folder = self._folders[persona.id]
+        key = (persona.id, folder, persona.retrieval, text, effort, filters)
+        if key in self._remembered:
+            self._remembered.move_to_end(key)
+            return self._remembered[key]
+        vector = await self._vectors.of(text)
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._search, persona, text, vector, effort, filters
         )
+        self._remembered[key] = found
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return found
+
+    async def style(self, persona: Persona, text: str, limit: int = 2) -> list[str]:
+        """Passages of the writing near a text, to show a model without an adapter how they are written."""
+        if persona.id not in self._snapshots or limit == 0:
+            return []
+        near = first_words(text, _STYLE_QUERY_WORDS)
+        vector = await self._vectors.of(near)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._style, persona, near, vector, limit
+        )
+
+    # -- in the thread -----------------------------------------------------------------------------
 
     def _open(self) -> None:
         for persona in self._cast:
-            folder = current_snapshot(self._indexes, persona)
-            if folder is None:
-                continue
-            try:
-                self._snapshots[persona] = open_snapshot(folder, self._embedder)
-            except CorpusError as err:
-                log.error("%s answers without citations: %s", persona, err)
-                self._problems[persona] = str(err)
+            self._open_one(persona, current_snapshot(self._indexes, persona))
         if not self._snapshots:
             return
         try:
             self._embedder.load()
-            self._embedder.embed(["warm up"])
+            self._embedder.embed_queries(["warm up"])
         except ModelError as err:
             log.error("answers carry no citations: %s", err)
             self._problems |= dict.fromkeys(self._snapshots, str(err))
             self._snapshots.clear()
 
-    def _search(self, snapshot: Snapshot, persona: Persona, question: str, effort: Effort) -> Found:
-        query = self._embedder.embed([question])
+    def _open_one(self, persona: str, folder: Path | None) -> bool:
+        """Whether this snapshot is in use now; a bad one leaves the one before in use."""
+        if folder is None:
+            return False
+        try:
+            opened = open_snapshot(folder, self._embedder)
+        except CorpusError as err:
+            before = self._snapshots.get(persona)
+            kept = "" if before is None else " The index before it stays in use."
+            log.error("%s: %s%s", persona, err, kept)
+            self._problems[persona] = f"{err}{kept}"
+            self._folders[persona] = folder  # tried; not again until it changes
+            return False
+        before = self._snapshots.get(persona)
+        self._snapshots[persona], self._folders[persona] = opened, folder
+        self._problems.pop(persona, None)
+        if before is not None:
+            before.close()
+        return True
+
+    def _refresh(self) -> list[str]:
+        changed = []
+        for persona in self._cast:
+            folder = current_snapshot(self._indexes, persona)
+            if folder != self._folders.get(persona) and self._open_one(persona, folder):
+                changed.append(persona)
+        return changed
+
+    def _search(
+        self,
+        persona: Persona,
+        question: str,
+        vector: np.ndarray,
+        effort: Effort,
+        filters: Filters | None,
+    ) -> Found:
+        snapshot = self._snapshots[persona.id]
         settings = persona.retrieval
-        wanted = settings.passages
-        if effort is Effort.SHORT:
-            wanted = max(1, wanted // 2)
-        hits = snapshot.search(query, wanted * _CANDIDATES_PER_PASSAGE)
-        near = [hit for hit in hits if hit.similarity >= settings.min_similarity]
-        return _found(_spread(near, wanted), settings.passage_words)
-
-
-def _spread(hits: Sequence[Hit], limit: int) -> list[Hit]:
-    """The best hits without direct neighbours of one page, which mostly repeat each other."""
-    chosen: list[Hit] = []
-    for hit in hits:
-        neighbour = any(
-            other.passage.document_id == hit.passage.document_id
-            and abs(other.passage.number - hit.passage.number) <= 1
-            for other in chosen
+        wanted = max(1, settings.passages // 2) if effort is Effort.SHORT else settings.passages
+        reranker = self._reranker if effort is Effort.FULL else None
+        ranked = rank(
+            snapshot, question, vector, persona.language, filters=filters, reranker=reranker
         )
-        if not neighbour:
-            chosen.append(hit)
-        if len(chosen) == limit:
-            break
-    return chosen
+        passages = [passage for _, passage in spread(snapshot, ranked, wanted)]
+        return _found(passages, ranked.evidence, settings.passage_words, settings.floor)
+
+    def _style(self, persona: Persona, text: str, vector: np.ndarray, limit: int) -> list[str]:
+        snapshot = self._snapshots[persona.id]
+        ranked = rank(snapshot, text, vector, persona.language)
+        words = persona.retrieval.passage_words
+        return [first_words(p.text, words) for _, p in spread(snapshot, ranked, limit)]
 
 
-def _found(hits: Sequence[Hit], passage_words: int) -> Found:
-    passages = [
+async def keep_refreshed(retriever: Retriever) -> None:
+    """Take up new snapshots as they come, until cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            for persona in await retriever.refresh():
+                log.info("%s: a new index is in use", persona)
+        except OSError as err:
+            log.error("new indexes can't be looked for: %s", err)
+
+
+def _found(
+    passages: Sequence[Passage], evidence: Evidence, passage_words: int, floor: float | None
+) -> Found:
+    shown = [
         PromptPassage(
-            title=hit.passage.title,
-            date=hit.passage.date,
-            text=first_words(hit.passage.text, passage_words),
+            title=passage.title, date=passage.date, text=first_words(passage.text, passage_words)
         )
-        for hit in hits
+        for passage in passages
     ]
     citations = [
         Citation(
             number=number,
-            title=hit.passage.title,
-            date=hit.passage.date,
-            url=hit.passage.url,
-            excerpt=first_words(hit.passage.text, _EXCERPT_WORDS),
+            title=passage.title,
+            section=passage.section,
+            date=passage.date,
+            url=passage.url,
+            excerpt=first_words(passage.text, _EXCERPT_WORDS),
         )
-        for number, hit in enumerate(hits, start=1)
+        for number, passage in enumerate(passages, start=1)
     ]
-    return Found(passages, citations)
+    covered = evidence.covers(FLOOR if floor is None else floor)
+    return Found(shown, citations, evidence.relevance, covered)

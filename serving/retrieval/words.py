@@ -33,6 +33,11 @@ there theres these they theyre thing things this those through to too under unti
 we were werent weve what whats when where wheres which while who whom whos whose why will with wont would
 wouldnt you youd youll your youre yours yourself youve
 """
+_GREETINGS = """
+hello hi hey greetings welcome good morning evening night afternoon day thanks thank bye goodbye please
+ok okay yes yeah nope sorry sir name introduce doing today
+"""
+_SMALL_TALK = frozenset(_GREETINGS.split())
 _STOP_WORDS = {"en": frozenset(_ENGLISH.split())}
 _MOST_STEMS = 1 << 16
 
@@ -60,6 +65,11 @@ def content_words(words: Sequence[str], language: str) -> list[str]:
     """The words that say what a question is about."""
     stop = _STOP_WORDS.get(language.lower().split("-")[0], frozenset())
     return [word for word in words if word not in stop]
+
+
+def asks_something(content: Sequence[str]) -> bool:
+    """Whether these content words ask for anything: a greeting and a word of thanks do not."""
+    return any(word not in _SMALL_TALK for word in content)
 
 
 def _pairs(word: str) -> list[str]:

@@ -130,9 +130,16 @@ def write_test_corpus(folder: Path, persona: str) -> None:
 
 
 class WordEmbedder:
-    """Bag of hashed words, L2-normalised: near when words are shared. No weights, no torch."""
+    """Bag of hashed words, L2-normalised: near when words are shared. No weights, no torch.
+
+    Like the real one it reads `max_tokens` words at most, and tells questions from passages.
+    """
 
     id = "words"
+    max_tokens = 256
+    pooling = "mean"
+    query_prefix = ""
+    passage_prefix = ""
 
     def __init__(self, weights_sha256: str = "cd" * 32) -> None:
         self.weights_sha256 = weights_sha256
@@ -141,12 +148,29 @@ class WordEmbedder:
     def load(self) -> None:
         pass
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(self._words(self.passage_prefix + text)) + 2 for text in texts]
+
     def embed(self, texts: Sequence[str], *, progress: Progress = silent) -> np.ndarray:
+        vectors = self._vectors([self.passage_prefix + text for text in texts])
+        self.embedded += len(texts)
+        progress("embedding passages", len(texts), len(texts))
+        return vectors
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._vectors([self.query_prefix + text for text in texts])
+
+    def _words(self, text: str) -> list[str]:
+        # A long run of letters is many tokens for the real one too.
+        return re.findall(r"\w{1,16}|[^\w\s]", text.lower())
+
+    def _vectors(self, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            raise ValueError("embed() needs at least one text")
         rows = np.zeros((len(texts), 64), dtype=np.float32)
         for row, text in enumerate(texts):
-            for word in re.findall(r"[a-z]+", text.lower()):
-                rows[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % 64] += 1.0
+            for word in self._words(text)[: self.max_tokens - 2] or [" "]:
+                weight = 1.0 if word[0].isalnum() else 0.01
+                rows[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % 64] += weight
             rows[row] /= max(float(np.linalg.norm(rows[row])), 1e-9)
-            progress("embedding passages", row + 1, len(texts))
-        self.embedded += len(texts)
         return rows

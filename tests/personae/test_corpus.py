@@ -10,6 +10,7 @@ from personae.corpus import (
     cut_passages,
     first_words,
     read_corpus,
+    searchable_text,
     sentences,
     write_corpus,
 )
@@ -89,6 +90,132 @@ def test_a_wall_of_words_is_cut_and_an_empty_text_gives_none():
     assert max(len(passage.text.split()) for passage in passages) <= 200
     assert sum(len(passage.text.split()) for passage in passages) == 1000
     assert cut_passages(document(" \n\n ")) == []
+
+
+MARKDOWN = """# T
+
+Before any heading. It has two sentences.
+
+## Land ##
+
+Who owns it?
+
+### Taxes
+
+- First item
+- Second item. With two sentences.
+
+> A quote
+> over two lines.
+
+Rents
+-----
+
+They rise.
+"""
+
+
+def test_headings_become_sections_and_no_passage_crosses_one():
+    cut = [(p.section, p.text) for p in cut_passages(document(MARKDOWN))]
+    assert cut == [
+        ("", "Before any heading. It has two sentences."),
+        ("Land", "Who owns it?"),
+        (
+            "Land › Taxes",
+            "- First item - Second item. With two sentences. > A quote over two lines.",
+        ),
+        ("Rents", "They rise."),
+    ]
+
+
+def test_lines_that_only_look_like_headings_are_text():
+    text = "#hashtag first.\n\nC# is a language.\n\n- - -\n\nNo. 1 of two\nlines\n---\n"
+    assert [p.section for p in cut_passages(document(text))] == [""]
+    assert "#hashtag" in cut_passages(document(text))[0].text
+
+
+def words_and_marks(texts):
+    return [len(text.split()) + 2 for text in texts]
+
+
+def test_a_passage_the_embedder_would_cut_off_is_halved_title_and_section_included():
+    sentence = "One two three four five six seven eight nine ten."
+    text = f"## Section of four words\n\n{' '.join([sentence] * 9)}"
+    cut = cut_passages(document(text), max_tokens=40, count_tokens=words_and_marks)
+    assert len(cut) > len(cut_passages(document(text)))
+    assert max(words_and_marks([searchable_text(passage) for passage in cut])) <= 40
+    assert " ".join(passage.text for passage in cut) == " ".join([sentence] * 9)
+    assert [passage.number for passage in cut] == list(range(len(cut)))
+
+
+def test_a_title_longer_than_the_embedder_reads_leaves_no_endless_cutting():
+    long = document("Some words. And more.").model_copy(update={"title": "so " * 5000})
+    cut = cut_passages(long, max_tokens=16, count_tokens=words_and_marks)
+    assert "".join(passage.text for passage in cut).replace(" ", "") == "Somewords.Andmore."
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [
+        "word " * 2_000_000,
+        "x" * 10_000_000,
+        "A. " * 300_000,
+        "字" * 3_000_000,
+        "🙂" * 2_500_000,
+        "> " * 1_000_000,
+        "# " * 5_000_000,
+        "\n " * 1_000_000,
+        "- a\n" * 100_000,
+        '."' * 5_000_000,
+    ],
+    ids=[
+        "words",
+        "letters",
+        "initials",
+        "chinese",
+        "emoji",
+        "quotes",
+        "marks",
+        "blank",
+        "list",
+        "ends",
+    ],
+)
+def test_megabytes_without_structure_are_cut_in_a_time_that_grows_with_them(wall):
+    """Something that took time by the square of the length would run into the timeout."""
+
+    def count(texts):
+        assert max(map(len, texts)) < 4000, "what is counted is cut before"
+        return [len(text) // 3 for text in texts]
+
+    cut = cut_passages(document(wall), max_tokens=256, count_tokens=count)
+    kept = sum(len(passage.text.replace(" ", "")) for passage in cut)
+    lost = len("".join(wall.split())) - kept
+    assert lost == 0 or wall[0] in "#>", "only marks of structure go"
+    assert max((len(passage.text) for passage in cut), default=0) < 2600
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("זה משפט. וזה עוד אחד.", ["זה משפט.", "וזה עוד אחד."]),
+        ("هل هذا سؤال؟ نعم هو سؤال.", ["هل هذا سؤال؟", "نعم هو سؤال."]),
+        ("这是一句。这是另一句！", ["这是一句。", "这是另一句！"]),
+        ("Où ? Écoutez. Élan.", ["Où ?", "Écoutez.", "Élan."]),
+        ("He stopped. and went on.", ["He stopped. and went on."]),
+        ("Fine 👩‍👩‍👧. Good 🇫🇷!", ["Fine 👩‍👩‍👧.", "Good 🇫🇷!"]),
+    ],
+)
+def test_sentences_of_other_scripts(text, expected):
+    assert sentences(text) == expected
+    assert cut_passages(document(text))[0].text == " ".join(expected)
+
+
+def test_null_bytes_go_and_joined_emoji_stay_together_where_a_wall_is_cut():
+    assert cut_passages(document("One\x00 two.\x00"))[0].text == "One two."
+    family = "👩‍👩‍👧"
+    for passage in cut_passages(document(family * 2000)):
+        assert passage.text.replace(family, "") == ""
 
 
 def test_first_words_end_at_a_sentence_or_say_that_they_were_cut():

@@ -23,7 +23,7 @@ import psutil
 
 from personae.persona import load_cast
 from personae.registry import Registry
-from serving.retrieval.snapshot import build_index
+from serving.retrieval.build import build_index
 from serving.service import running_service
 from tests.conftest import REPOSITORY, gateway_config
 from tests.fakes.artefacts import WordEmbedder, add_adapter, write_test_corpus

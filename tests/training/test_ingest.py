@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from personae.corpus import read_corpus
+from personae.corpus import cut_passages, read_corpus
 from personae.errors import CorpusError
 from personae.persona import FolderSource, Persona, SiteSource, SotuSource
 from training.ingest import ingest
@@ -69,13 +69,35 @@ def test_titles_dates_and_text_come_from_markdown_text_and_html(writing):
     (folder / "picture.png").write_bytes(b"\x89PNG")
     tea, plain, heading, bread = read()
     assert (tea.title, tea.date, tea.url) == ("On tea", "2020-03-04", "https://x.org/tea")
-    assert tea.text == "A cup of strong tea."
+    assert tea.text.endswith("A cup of strong tea.")
     assert (plain.title, plain.date) == ("b plain name", "")
     assert plain.text == "One line.\n\nAnother line."
     assert heading.title == "The heading"
-    assert heading.text == "Some words first.\n\nMore words."
+    assert heading.text == "Some words first.\n\n## The heading\n\nMore words."
     assert (bread.title, bread.date, bread.url) == ("On bread", "2021-05-06", "https://x.org/d")
-    assert bread.text == "First paragraph & more.\n\nSecond."
+    assert bread.text == "# On bread\n\nFirst paragraph & more.\n\nSecond."
+
+
+def test_headings_lists_and_quotes_of_markdown_and_html_are_what_passages_are_cut_by(writing):
+    folder, read = writing
+    (folder / "a.md").write_text(
+        "Tea\n===\n\nIt is hot.\n\nGreen\n---\n\n* Pick **it**.\n* Dry it.\n\n> They said\n> so.\n\n***\n"
+    )
+    (folder / "b.html").write_text(
+        "<title>Site</title><h1>Tea</h1><p>It is hot.</p><h2>Gr<b>ee</b>n</h2><ul><li>Pick it.</li></ul>"
+        "<nav><h2>Menu</h2></nav>"
+    )
+    markdown, html = read()
+    assert markdown.title == html.title == "Tea"
+    assert markdown.text == (
+        "# Tea\n\nIt is hot.\n\n## Green\n\n- Pick it.\n- Dry it.\n\n> They said\n> so."
+    )
+    assert html.text == "# Tea\n\nIt is hot.\n\n## Green\n\nPick it."
+    cut = [(passage.section, passage.text) for passage in cut_passages(markdown)]
+    assert cut == [
+        ("", "It is hot."),
+        ("Green", "- Pick it. - Dry it. > They said so."),
+    ]
 
 
 def test_a_file_in_another_encoding_is_named_and_nothing_is_replaced(writing):
