@@ -31,6 +31,7 @@ _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,9}[.)])[ \t]+\S")
 _QUOTE = re.compile(r" {0,3}>[ \t]?")
 _CHARACTERS_PER_WORD = 8
 """Where blanks are rare (Chinese, a long link), so many characters count as a word."""
+_UNSPACED_ENDS = tuple("。！？」』）")
 _JOINED = "\u200d"
 
 
@@ -48,7 +49,8 @@ class Stretch:
 
     @property
     def text(self) -> str:
-        return " ".join(self.pieces)
+        parts = [piece if piece.endswith(_UNSPACED_ENDS) else f"{piece} " for piece in self.pieces]
+        return "".join(parts).rstrip()
 
     def halves(self) -> list[Stretch]:
         """Cut in the middle: between pieces, else at a blank, else at a character; itself if one

@@ -19,9 +19,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from personae.config import DeadlineConfig, GatewayConfig
 from personae.errors import (
@@ -30,36 +28,29 @@ from personae.errors import (
     InternalError,
     PersonaeError,
 )
-from personae.logs import request_id_from
 from personae.persona import Cast, Persona
 from personae.prompt import Message
 from personae.wire import (
     AskRequest,
-    Checks,
-    Citation,
     Delta,
-    Done,
     ErrorEvent,
     Event,
     Meta,
     Queued,
     RewriteRequest,
-    Timings,
-    Usage,
 )
-from serving.adapters import Lease
-from serving.admission import Effort, Ticket
+from serving.admission import Effort
+from serving.answer_run import NO_USAGE, Accounts, Origin, Run, done_event, meta_event
 from serving.bases import Bases
-from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
-from serving.orders import Order, check
+from serving.orders import check
 from serving.replies import Reply, declines, quoting
 from serving.retrieval.quoting import quoted
 from serving.retrieval.relevance import FLOOR
 from serving.retrieval.retriever import Found, Retriever
 from serving.token_budget import Prompt
-from serving.tracing import Trace, Tracing
-from serving.unanswered import Unanswered
+from serving.tracing import Tracing
+from serving.unanswered import UnansweredNotes
 
 log = logging.getLogger(__name__)
 
@@ -70,55 +61,7 @@ _REPEAT_SECONDS = 10.0
 _MOST_QUOTING = 4
 """Quotations under way at a time: their searches share one thread with everybody's."""
 _LAST_WORDS_SECONDS = 2.0
-_NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0)
 _RESTART_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a request comes from.
-
-    Attributes:
-        trace_headers: of the request; a W3C `traceparent` in them is taken up.
-    """
-
-    request_id: str = field(default_factory=lambda: request_id_from(None))
-    trace_headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class _Run:
-    """An answer under way, and what is known of it so far."""
-
-    order: Order
-    request_id: str
-    trace: Trace
-    started: float = field(default_factory=time.monotonic)
-    began: bool = False
-    """Whether an event was sent: from then on an error is an event too."""
-    ticket: Ticket | None = None
-    lease: Lease | None = None
-    stream: ChatStream | None = None
-    stopped: PersonaeError | None = None
-    retrieval_seconds: float = 0.0
-    first_token_seconds: float | None = None
-    completion_tokens: int = 0
-    outcome: str = "cancelled"
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    @property
-    def labels(self) -> tuple[str, str, str]:
-        version = self.lease.version if self.lease else None
-        return self.order.task, self.order.persona.id, version or "none"
-
-    def stop(self, reason: PersonaeError) -> None:
-        """End it with this error as its last event."""
-        self.stopped = reason
-        if self.stream is not None:
-            self.stream.stop(reason)
 
 
 class Answerer:
@@ -134,18 +77,18 @@ class Answerer:
         deadlines: DeadlineConfig,
         gateway: GatewayConfig,
         tracing: Tracing,
-        unanswered: Unanswered | None = None,
+        unanswered: UnansweredNotes,
     ) -> None:
         self._cast = cast
         self._bases = bases
         self._retriever = retriever
         self._metrics = metrics
+        self._accounts = Accounts(metrics)
         self._deadlines = deadlines
         self._gateway = gateway
         self._tracing = tracing
         self._unanswered = unanswered
-        self._noting: set[asyncio.Task[None]] = set()
-        self._runs: set[_Run] = set()
+        self._runs: set[Run] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._of_user: Counter[tuple[str, str]] = Counter()
@@ -171,7 +114,7 @@ class Answerer:
         persona = self._cast[request.persona]
         order = check(request, persona, self._bases.of(persona.id), history)
         await order.base.budget.require_room(order)
-        run = _Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
+        run = Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
         try:
             with self._under_way(run):
                 refusal: PersonaeError | None = None
@@ -206,7 +149,7 @@ class Answerer:
                 raise failure from err
             yield ErrorEvent(**failure.to_wire())
         finally:
-            self._account(run)
+            self._accounts.ended(run)
 
     def notice(
         self, persona: Persona, adapter_version: str | None, *, sources: bool = True
@@ -245,8 +188,7 @@ class Answerer:
         for run in self._runs:
             run.stop(_restarting("The server is being restarted, so this answer ends here."))
         await self._until_idle(_LAST_WORDS_SECONDS)
-        if self._noting:
-            await asyncio.wait(self._noting, timeout=_LAST_WORDS_SECONDS)
+        await self._unanswered.settle(_LAST_WORDS_SECONDS)
 
     async def _until_idle(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -256,7 +198,7 @@ class Answerer:
     # -- before the answer -------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _under_way(self, run: _Run) -> Iterator[None]:
+    def _under_way(self, run: Run) -> Iterator[None]:
         """One of the answers under way, and one of its person's, until the block ends.
 
         Raises:
@@ -266,7 +208,7 @@ class Answerer:
         self.require_open()
         user, most = run.order.user, self._gateway.max_answers_per_user
         if user is not None and self._of_user[user] >= most:
-            self._count_refusal(run, Busy.code)
+            self._accounts.refusal(run, Busy.code)
             raise Busy(
                 f"You have {most} answers under way already. Wait for one of them to end.",
                 retry_after_seconds=max(1.0, run.order.base.admission.answer_seconds / 2),
@@ -290,7 +232,7 @@ class Answerer:
                 self._idle.set()
             self._metrics.answering.set(len(self._runs))
 
-    async def _in_line(self, run: _Run) -> AsyncGenerator[Queued, None]:
+    async def _in_line(self, run: Run) -> AsyncGenerator[Queued, None]:
         """Wait for the turn, telling the place in line as it changes.
 
         Raises:
@@ -304,7 +246,7 @@ class Answerer:
         ticket = run.ticket = base.admission.enter(order.persona.id, order.most_tokens())
         if ticket.granted:
             return
-        self._count_step(run, "queued")
+        self._accounts.step(run, "queued")
         told, told_at = 0, 0.0
         with run.trace.span("queue"):
             while not ticket.granted:
@@ -318,13 +260,13 @@ class Answerer:
 
     # -- the answer --------------------------------------------------------------------------------
 
-    async def _spoken(self, run: _Run) -> AsyncGenerator[Event, None]:
+    async def _spoken(self, run: Run) -> AsyncGenerator[Event, None]:
         """The answer of the model. The path of every token: nothing is done twice here."""
         order, ticket = run.order, run.ticket
         assert ticket is not None
         effort = ticket.effort
         if effort is not Effort.FULL and order.task == "ask":
-            self._count_step(run, "short" if effort is Effort.SHORT else "no_rerank")
+            self._accounts.step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
         with order.base.adapters.lease(order.persona.id) as run.lease:
             if order.task == "ask" and declines(order.persona.retrieval.mode, found):
@@ -363,26 +305,9 @@ class Answerer:
                     raise
             for event in reply.end():
                 yield event
-            yield self._done(run, stream.end, reply.told)
+            yield self._accounts.done(run, stream.end, reply.told)
 
-    def _done(self, run: _Run, end: StreamEnd, told: Mapping[str, Any]) -> Done:
-        run.outcome = told.get("finish_reason", end.finish_reason)
-        run.completion_tokens = end.completion_tokens
-        total = run.seconds
-        self._metrics.tokens.labels(*run.labels, "prompt").inc(end.prompt_tokens)
-        self._metrics.tokens.labels(*run.labels, "completion").inc(end.completion_tokens)
-        self._count_checks(run, told.get("checks"))
-        first = run.first_token_seconds
-        if first is not None:
-            self._metrics.first_token.labels(*run.labels).observe(first)
-            if end.completion_tokens > 1:
-                self._metrics.between_tokens.labels(*run.labels).observe(
-                    (total - first) / (end.completion_tokens - 1)
-                )
-        usage = Usage(prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens)
-        return _done_event(run, usage, told)
-
-    async def _find(self, run: _Run, effort: Effort) -> Found:
+    async def _find(self, run: Run, effort: Effort) -> Found:
         order = run.order
         if order.task == "rewrite":
             return Found([], [])
@@ -399,7 +324,7 @@ class Answerer:
         self._metrics.retrieval.labels(order.persona.id).observe(run.retrieval_seconds)
         return found
 
-    async def _prompt(self, run: _Run, found: Found, effort: Effort) -> Prompt:
+    async def _prompt(self, run: Run, found: Found, effort: Effort) -> Prompt:
         order = run.order
         assert run.lease is not None
         style: Sequence[str] = ()
@@ -410,7 +335,7 @@ class Answerer:
         most = int(order.sampling(effort)["max_tokens"])
         return await order.base.budget.fit(order, found, style, max_tokens=most)
 
-    def _spoken_meta(self, run: _Run, found: Found, effort: Effort) -> Meta:
+    def _spoken_meta(self, run: Run, found: Found, effort: Effort) -> Meta:
         order = run.order
         version = run.lease.version if run.lease else None
         notices = [self.notice(order.persona, version, sources=order.task == "ask")]
@@ -418,42 +343,26 @@ class Answerer:
             notices.append(
                 "Many people are waiting, so this answer is shorter and leans on fewer passages."
             )
-        return _meta_event(run, found.citations, *notices)
+        return meta_event(run, found.citations, *notices)
 
-    def _declined(self, run: _Run, found: Found) -> list[Event]:
+    def _declined(self, run: Run, found: Found) -> list[Event]:
         """The persona has not written about this, and says so; the model is not asked."""
         run.outcome = "abstained"
         if not found.covered:
-            self._note_unanswered(run.order, found)
+            self._unanswered.note(run.order.persona.id, run.order.text, found.relevance)
         refusal = Delta(text=run.order.persona.refusal)
-        done = _done_event(run, _NO_USAGE, {"finish_reason": "abstained"})
-        return [_meta_event(run, []), refusal, done]
-
-    def _note_unanswered(self, order: Order, found: Found) -> None:
-        """Keep the question for the operator, beside the answer: it neither waits for it nor fails by it."""
-        unanswered = self._unanswered
-        if unanswered is None:
-            return
-
-        def note() -> None:
-            try:
-                unanswered.note(order.persona.id, order.text, found.relevance)
-            except PersonaeError as err:
-                log.error("a question that %s can't answer was not kept: %s", order.persona.id, err)
-
-        writing = asyncio.create_task(asyncio.to_thread(note), name="note-unanswered")
-        self._noting.add(writing)
-        writing.add_done_callback(self._noting.discard)
+        done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})
+        return [meta_event(run, []), refusal, done]
 
     # -- instead of an answer ----------------------------------------------------------------------
 
-    async def _without_model(self, run: _Run, refusal: PersonaeError) -> list[Event]:
+    async def _without_model(self, run: Run, refusal: PersonaeError) -> list[Event]:
         """What is true without the model: passages of the writing, word for word.
 
         Raises:
             PersonaeError: `refusal`, where there is nothing to quote.
         """
-        self._count_refusal(run, refusal.code)
+        self._accounts.refusal(run, refusal.code)
         order = run.order
         may = self._gateway.quote_when_busy and order.task == "ask" and not self._draining
         if not may or self._quoting >= _MOST_QUOTING:
@@ -471,7 +380,7 @@ class Answerer:
         floor = FLOOR if settings.floor is None else settings.floor
         if not count or found.relevance < floor:
             raise refusal
-        self._count_step(run, "quoted")
+        self._accounts.step(run, "quoted")
         run.outcome = "quoted"
         again = "later"
         if refusal.retry_after_seconds is not None:
@@ -480,65 +389,9 @@ class Answerer:
             f"{refusal.message} These are passages of the writing, word for word; no model "
             f"wrote them. Ask again {again} for an answer."
         )
-        meta = _meta_event(run, found.citations[:count], notice, quoted=True)
+        meta = meta_event(run, found.citations[:count], notice, quoted=True)
         told = {"finish_reason": "quoted", **quoting(text)}
-        return [meta, Delta(text=text), _done_event(run, _NO_USAGE, told)]
-
-    # -- numbers -----------------------------------------------------------------------------------
-
-    def _count_step(self, run: _Run, step: str) -> None:
-        self._metrics.steps.labels(run.order.task, run.order.persona.id, step).inc()
-
-    def _count_checks(self, run: _Run, checks: Checks | None) -> None:
-        for what, number in (checks or Checks()).model_dump().items():
-            if number:
-                self._metrics.checks.labels(run.order.persona.id, what).inc(number)
-
-    def _count_refusal(self, run: _Run, code: str) -> None:
-        self._metrics.refusals.labels(run.order.task, run.order.persona.id, code).inc()
-
-    def _account(self, run: _Run) -> None:
-        task, persona, version = run.labels
-        if run.outcome in (Busy.code, EngineUnavailable.code) and run.lease is None:
-            self._count_step(run, "refused")
-        self._metrics.answers.labels(task, persona, version, run.outcome).inc()
-        run.trace.end(task=task, persona=persona, adapter_version=version, outcome=run.outcome)
-        log.info(
-            "answer %s task=%s persona=%s version=%s outcome=%s waited=%.2f seconds=%.2f",
-            run.request_id,
-            task,
-            persona,
-            version,
-            run.outcome,
-            run.ticket.waited_seconds if run.ticket else 0.0,
-            run.seconds,
-        )
-
-
-def _meta_event(
-    run: _Run, citations: list[Citation], *notices: str | None, quoted: bool = False
-) -> Meta:
-    persona = run.order.persona
-    return Meta(
-        request_id=run.request_id,
-        persona=persona.id,
-        display_name=persona.display_name,
-        disclosure=persona.disclosure,
-        adapter_version=run.lease.version if run.lease else None,
-        base_model=run.order.base.model.id,
-        citations=citations,
-        notice=" ".join(notice for notice in notices if notice) or None,
-        quoted=quoted,
-    )
-
-
-def _done_event(run: _Run, usage: Usage, told: Mapping[str, Any]) -> Done:
-    timings = Timings(
-        retrieval_seconds=run.retrieval_seconds,
-        first_token_seconds=run.first_token_seconds,
-        total_seconds=run.seconds,
-    )
-    return Done(**{"finish_reason": run.outcome, "usage": usage, "timings": timings, **told})
+        return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
 
 
 def _restarting(sentence: str) -> EngineUnavailable:

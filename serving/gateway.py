@@ -57,7 +57,8 @@ from personae.wire import (
     parse_request,
 )
 from serving.adapter_report import AdapterReport
-from serving.answers import Answerer, Origin
+from serving.answer_run import Origin
+from serving.answers import Answerer
 from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi

@@ -33,7 +33,8 @@ from personae.wire import (
     RewriteRequest,
     ShortText,
 )
-from serving.answers import Answerer, Origin
+from serving.answer_run import Origin
+from serving.answers import Answerer
 from serving.streams import SSE_HEADERS, kept_alive
 
 _REWRITE = ":rewrite"

@@ -41,7 +41,7 @@ from serving.retrieval.reranker import CrossEncoderReranker
 from serving.retrieval.retriever import Retriever, keep_refreshed
 from serving.token_budget import TokenBudget
 from serving.tracing import tracing_to
-from serving.unanswered import Unanswered
+from serving.unanswered import Unanswered, UnansweredNotes
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ async def running_service(
             deadlines=config.deadlines,
             gateway=config.gateway,
             tracing=tracing,
-            unanswered=unanswered if config.retrieval.keep_unanswered else None,
+            unanswered=UnansweredNotes(unanswered if config.retrieval.keep_unanswered else None),
         )
         app = make_app(
             config.gateway,

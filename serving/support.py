@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from personae.prompt import PromptPassage, holds_special_tokens
+from personae.prompt import PromptPassage, holds_special_tokens, inert
 from serving.retrieval.words import content_words, stems, tokens
 
 FEWEST_QUOTED_WORDS = 4
@@ -35,15 +35,16 @@ wont wouldnt shouldnt couldnt havent hasnt hadnt
 """
 _NEGATIONS = frozenset(_NOT.split())
 _SPEAKS_TO_THE_MODEL = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?]{0,40}\b(?:instructions?|prompts?|rules?|above|"
-    r"previous|prior|guidelines)\b"
-    r"|\b(?:system|developer) (?:prompt|message|instructions?)\b"
-    r"|\b(?:new|your|these|following) instructions\b"
-    r"|(?:^|[\s>\]])(?:system|assistant|user|question|answer) ?:"
-    r"|\byou (?:are now|must now|will now) (?:an?|in|act|answer|reply|respond|say|output|print|write)\b"
-    r"|\b(?:say|reply|respond|answer|output|print|write|repeat|cite)\b[^.!?]{0,20}\b(?:only|exactly|verbatim|"
-    r"the following|as \[\d|with \[\d|this (?:passage|link|answer))"
-    r"|\bas an ai\b|\blanguage model[,:]? (?:you|please|must)\b",
+    r"\b(?:ignore|disregard|forget|override|bypass)\s+(?:[\w’']+\s+){0,4}(?:instructions?|prompts?|guidelines)\b"
+    r"|\b(?:ignore|disregard|forget)\s+(?:everything|anything|all)\b(?:\s+\w+){0,2}\s+(?:above|before|previous)\b"
+    r"|\b(?:ignore|disregard|override)\s+(?:\w+\s+){0,2}(?:previous|prior|your|above)\s+(?:\w+\s+)?rules\b"
+    r"|\b(?:system|developer) (?:prompt|message)\b|\b(?:your|my) (?:new |system )?instructions (?:are|now)\b"
+    r"|(?:^|[.!?>\]]\s+)(?:system|assistant|user|human|question|answer) ?:|\bnew instructions:"
+    r"|\bhere are your (?:new )?instructions\b|\bas an ai language model\b"
+    r"|\byou (?:are now|must now|will now) (?:act|answer|reply|respond|say|output|print|pretend)\b"
+    r"|(?:^|[.!?:]\s+|\b(?:must|always|please|you should)\s+)"
+    r"(?:say|reply|respond|answer|output|print|repeat)\s+"
+    r"(?:only|exactly|verbatim|the following|this (?:link|answer|passage))\b",
     re.IGNORECASE,
 )
 
@@ -175,7 +176,7 @@ def _held(passage: PromptPassage, language: str) -> _Held:
         text=passage.text,
         negated=not _NEGATIONS.isdisjoint(words),
         speaks_to_the_model=any(
-            holds_special_tokens(part) or _SPEAKS_TO_THE_MODEL.search(part) is not None
+            holds_special_tokens(part) or _SPEAKS_TO_THE_MODEL.search(inert(part)) is not None
             for part in (passage.text, passage.title)
         ),
     )

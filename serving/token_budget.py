@@ -3,9 +3,9 @@
 In: an order, the passages found for it and passages of style. Out: a `Prompt`: the messages, the passages
 that are really in them, and how long the answer may be. When there is too much, these go, in this order:
 
-    earlier turns, the oldest first → the last passages → the end of the one that is left → passages of style
+    earlier turns, the oldest first → the last passages → the end of the one that is left
 
-The question never goes: one too long for the model is refused with its length. Tokens are counted with the
+Passages of style stay out where they would take half of the room. The question never goes: one too long for the model is refused with its length. Tokens are counted with the
 base model's own tokenizer where its files are here, otherwise as a third of the bytes, which is rather too
 many. Most prompts are not counted at all: no tokenizer that vLLM serves makes more tokens than bytes.
 """
@@ -84,6 +84,9 @@ class TokenBudget:
         Raises:
             TextTooLong: see `require_room`.
         """
+        told = sum(len(turn["content"]) for turn in order.history)
+        if told > self._context:  # too long to be looked through here
+            return await asyncio.to_thread(self._fit, order, found, style, max_tokens)
         everything = _rendered(order, found, style, order.history)
         size = sum(_bytes(message["content"]) for message in everything)
         if size + max_tokens <= self._room(len(everything)):

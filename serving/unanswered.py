@@ -7,14 +7,19 @@ persona only the newest `MOST_KEPT` questions are.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hashlib
+import logging
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from personae.errors import PersonaeError
 from serving.ledger import database_failures
 from serving.retrieval.words import tokens
+
+log = logging.getLogger(__name__)
 
 MOST_KEPT = 1000
 _LONGEST_QUESTION = 2000
@@ -129,6 +134,37 @@ class Unanswered:
                 _questions.c.persona == persona, _questions.c.id.not_in(sa.select(kept.c.id))
             )
         )
+
+
+class UnansweredNotes:
+    """Keeps questions beside the answers: nobody waits for the database, and no answer fails by it.
+
+    Args:
+        unanswered: None keeps nothing.
+    """
+
+    def __init__(self, unanswered: Unanswered | None) -> None:
+        self._unanswered = unanswered
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def note(self, persona: str, question: str, relevance: float) -> None:
+        if self._unanswered is None:
+            return
+        work = asyncio.to_thread(self._note, self._unanswered, persona, question, relevance)
+        writing = asyncio.create_task(work, name="note-unanswered")
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait so long for what is being written."""
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=seconds)
+
+    def _note(self, kept: Unanswered, persona: str, question: str, relevance: float) -> None:
+        try:
+            kept.note(persona, question, relevance)
+        except PersonaeError as err:
+            log.error("a question to %s was not kept: %s", persona, err)
 
 
 def _same(question: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from personae.config import Config, load_config
-from personae.persona import Cast, load_cast
+from personae.persona import Cast, Persona, load_cast
 from personae.registry import Registry
 from serving.retrieval.build import build_index
 from serving.service import Service, running_service
@@ -23,7 +23,17 @@ ADMIN_KEY = "test-admin-key"
 
 @pytest.fixture(scope="session")
 def cast() -> Cast:
-    return load_cast([REPOSITORY / "cast"])
+    """The shipped cast, which answers every question here: the floor was calibrated with a real embedder."""
+    shipped = load_cast([REPOSITORY / "cast"])
+    return Cast(
+        (with_floor(persona, 0.0), shipped.folder(persona.id)) for persona in shipped.values()
+    )
+
+
+def with_floor(persona: Persona, floor: float | None) -> Persona:
+    """A copy that has not written about questions below this relevance; None means the calibrated one."""
+    retrieval = persona.retrieval.model_copy(update={"floor": floor})
+    return persona.model_copy(update={"retrieval": retrieval})
 
 
 @dataclass
@@ -46,18 +56,20 @@ def gateway_config(
     *,
     gateway: str = "max_answers_per_user = 100",
     deadlines: str = "first_token_seconds = 5\nbetween_tokens_seconds = 2\ndrain_seconds = 1",
+    model: str = "",
     extra: str = "",
 ) -> Config:
     """Configuration of a gateway over a fake engine.
 
     Args:
         gateway, deadlines: lines of these sections. (Most tests ask everything as one person.)
+        model: further lines of [engine].
         extra: further sections.
     """
     (home / "personae.toml").write_text(
         f'[personae]\nprofile = "external"\ncast = "{REPOSITORY / "cast"}"\n'
         f"[gateway]\nport = 0\n{gateway}\n"
-        f'[engine]\nurl = "{engine_url}"\nbase_model = "smollm2-135m"\n'
+        f'[engine]\nurl = "{engine_url}"\nbase_model = "smollm2-135m"\n{model}\n'
         f"[deadlines]\n{deadlines}\n{extra}\n"
     )
     variables = {"PERSONAE_ADMIN_KEY": ADMIN_KEY} | (environment or {})

@@ -67,9 +67,9 @@ def test_the_front_door_imports_rooms_only_when_a_command_runs():
     assert seen > 5
 
 
-def test_serving_keeps_torch_to_the_embedder_and_the_plugin():
+def test_serving_keeps_torch_to_the_search_models_and_the_plugin():
     for path in modules("serving"):
-        allowed = path.name == "embedder.py" or path.parent.name == "vllm_plugin"
+        allowed = path.name in ("embedder.py", "reranker.py") or path.parent.name == "vllm_plugin"
         for name, _top in imports(path):
             assert allowed or name.split(".")[0] not in HEAVY, f"{path} imports {name}"
 

@@ -34,7 +34,9 @@ def unanswered(context: Context, persona: str, clear: bool, url: str | None, as_
     if as_json:
         print_json(result)
     elif isinstance(result, UnansweredCleared):
-        click.echo(f"{result.deleted} questions to {result.persona} were deleted.")
+        what = "1 question" if result.deleted == 1 else f"{result.deleted} questions"
+        were = "was" if result.deleted == 1 else "were"
+        click.echo(f"{what} to {result.persona} {were} deleted.")
     elif not result.questions:
         click.echo(f"{result.persona} has left no question unanswered.")
     else:

@@ -49,7 +49,7 @@ from serving.retrieval.snapshot import (
     read_index_manifest,
     snapshot_folders,
 )
-from serving.retrieval.vector_index import write_vector_index
+from serving.retrieval.vector_index import new_vector_file, write_vector_index
 from serving.retrieval.vectors import (
     DENSE,
     FLAT_UP_TO,
@@ -65,7 +65,7 @@ from serving.retrieval.working_vectors import Pair, WorkingVectors
 log = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 3
-_BATCH = 128
+_BATCH = 256
 _LOCK = ".building.lock"
 
 
@@ -290,8 +290,8 @@ def _write_vectors(
         pairs = sources.of(store.passages_of(range(first, last)))
         if passages is None or sentence_file is None:
             dimensions = len(pairs[0][0])
-            passages = _new_file(folder / PASSAGE_VECTORS, np.float16, (n, dimensions))
-            sentence_file = _new_file(
+            passages = new_vector_file(folder / PASSAGE_VECTORS, np.float16, (n, dimensions))
+            sentence_file = new_vector_file(
                 folder / SENTENCE_VECTORS, np.int8, (int(starts[-1]), dimensions)
             )
         passages[first:last] = np.stack([vector for vector, _ in pairs])
@@ -300,10 +300,6 @@ def _write_vectors(
     for file in (passages, sentence_file):
         if file is not None:
             file.flush()
-
-
-def _new_file(path: Path, kind: type, shape: tuple[int, int]) -> np.memmap:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
 
 
 def _self_test(snapshot: Snapshot) -> None:

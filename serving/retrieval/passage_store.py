@@ -78,10 +78,11 @@ class PassageWriter:
         ):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.executescript(_SCHEMA)
-        self._database.execute(
-            "INSERT INTO passages_fts (passages_fts, rank) VALUES ('hashsize', ?)",
-            (_FTS_HASH_BYTES,),
-        )
+        # Merged once, at the end, instead of again and again on the way.
+        for setting, value in (("hashsize", _FTS_HASH_BYTES), ("automerge", 0)):
+            self._database.execute(
+                "INSERT INTO passages_fts (passages_fts, rank) VALUES (?, ?)", (setting, value)
+            )
         self._database.execute("BEGIN")
         self._language = language
         self.documents = 0

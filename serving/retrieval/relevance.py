@@ -2,9 +2,9 @@
 
 In: the best passages of a search. Out: a probability by logistic regression over two things: how near the
 best passage is in meaning, and which share of the question's content words (rare ones weigh more) stands in
-it. Fitted to questions about a blog and about Lincoln's messages, each asked of its own corpus and of the
-others, and to half of `serving/bench/outside_questions.txt`; figures of the other half in
-docs/benchmarks.md. The cosines are MiniLM's: for another embedder measure with `personae index eval
+it. Fitted to questions whose answer is known to be there or not, of a blog and of two presidents
+(docs/decisions.md), among them half of `serving/bench/outside_questions.txt`; docs/benchmarks.md has the
+figures of the other half. The cosines are MiniLM's: for another embedder measure with `personae index eval
 --outside`, and set the persona's `[retrieval] floor` by it.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 from serving.retrieval.snapshot import Snapshot
 from serving.retrieval.words import asks_something, content_words, stems, tokens
 
-MEANING_WEIGHT = 12.0
-COVERAGE_WEIGHT = 8.0
-CONSTANT = -8.6
+MEANING_WEIGHT = 18.0
+COVERAGE_WEIGHT = 4.2
+CONSTANT = -8.8
 FLOOR = 0.35
 """Below it a persona says that it has not written about this."""
 _PASSAGES = 5

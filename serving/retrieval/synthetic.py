@@ -22,7 +22,7 @@ from serving.retrieval.build import write_manifest
 from serving.retrieval.embedder import TextEmbedder
 from serving.retrieval.passage_store import PASSAGES, PassageWriter, digest_of
 from serving.retrieval.snapshot import FORMAT, IndexManifest, IndexSettings, file_records
-from serving.retrieval.vector_index import write_vector_index
+from serving.retrieval.vector_index import new_vector_file, write_vector_index
 from serving.retrieval.vectors import (
     DENSE,
     PASSAGE_VECTORS,
@@ -42,6 +42,8 @@ _PASSAGES_PER_DOCUMENT = 10
 _BLOCK = 8192
 _SPREAD = 1.2
 _QUESTION_WORDS = (4, 10)
+_FREQUENT = 150
+_FREQUENT_SHARE = 0.6
 _LANGUAGE = "en"
 
 
@@ -78,9 +80,21 @@ def write_synthetic_snapshot(
 
 
 def synthetic_question(chance: np.random.Generator) -> str:
-    """A question in the words of the synthetic snapshots, as frequent in it as in them."""
+    """A question in the words of the synthetic snapshots.
+
+    As in questions people ask, some of the words are among the most frequent ones, and two at least are not.
+    """
     words, _ = _vocabulary()
-    drawn = chance.random(int(chance.integers(*_QUESTION_WORDS, endpoint=True)))
+    number = int(chance.integers(*_QUESTION_WORDS, endpoint=True))
+    frequent = int(chance.binomial(number - 2, _FREQUENT_SHARE))
+    share_of_frequent = _cumulated()[_FREQUENT - 1]
+    drawn = np.concatenate(
+        [
+            chance.random(frequent) * share_of_frequent,
+            share_of_frequent + chance.random(number - frequent) * (1 - share_of_frequent),
+        ]
+    )
+    chance.shuffle(drawn)
     places = np.minimum(np.searchsorted(_cumulated(), drawn), _VOCABULARY - 1)
     return f"{' '.join(words[place] for place in places).capitalize()}?"
 
@@ -165,14 +179,9 @@ def _write_vectors(folder: Path, passages: int, dimensions: int, seed: int) -> V
         folder / SENTENCE_STARTS,
         np.arange(0, (passages + 1) * _SENTENCES, _SENTENCES, dtype=np.int64),
     )
-    vectors = np.lib.format.open_memmap(
-        folder / PASSAGE_VECTORS, mode="w+", dtype=np.float16, shape=(passages, dimensions)
-    )
-    sentences = np.lib.format.open_memmap(
-        folder / SENTENCE_VECTORS,
-        mode="w+",
-        dtype=np.int8,
-        shape=(passages * _SENTENCES, dimensions),
+    vectors = new_vector_file(folder / PASSAGE_VECTORS, np.float16, (passages, dimensions))
+    sentences = new_vector_file(
+        folder / SENTENCE_VECTORS, np.int8, (passages * _SENTENCES, dimensions)
     )
     for start in range(0, passages, _BLOCK):
         size = min(_BLOCK, passages - start)

@@ -13,8 +13,16 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from personae.files import require_free_bytes
 from personae.progress import Progress, silent
-from serving.retrieval.vectors import FLAT_UP_TO, HNSW_UP_TO, Kind, VectorIndexInfo, kind_for
+from serving.retrieval.vectors import (
+    FLAT_UP_TO,
+    HNSW_UP_TO,
+    Kind,
+    VectorIndexInfo,
+    kind_for,
+    normalised,
+)
 
 _BLOCK = 16_384
 _NEIGHBOURS = 24
@@ -23,6 +31,7 @@ _TRAINED_PER_CELL = 40
 _TRAINING_ROUNDS = 8
 _SAMPLES = 128
 _NEAREST = 10
+_OTHER_SHARE = 0.7
 _WANTED_RECALL = 0.95
 _CANDIDATES = 400
 _SEED = 20
@@ -36,7 +45,11 @@ def write_vector_index(
     hnsw_up_to: int = HNSW_UP_TO,
     progress: Progress = silent,
 ) -> VectorIndexInfo:
-    """Build the index that fits the number of vectors, on all cores."""
+    """Build the index that fits the number of vectors, on all cores.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
     n, dimensions = vectors.shape
     kind = kind_for(n, flat_up_to=flat_up_to, hnsw_up_to=hnsw_up_to)
     cells = max(1, min(round(4 * math.sqrt(n)), n // 2)) if kind == "ivf" else 0
@@ -51,10 +64,24 @@ def write_vector_index(
         index.add(vectors[start : start + _BLOCK].astype(np.float32))
         progress("indexing vectors", min(start + _BLOCK, n), n)
     info = VectorIndexInfo(kind=kind, cells=cells)
+    require_free_bytes(path, n * dimensions * (4 if kind == "flat" else 2), "writing the index")
     if kind != "flat":
         info = _measured(index, info, vectors, chance)
     faiss.write_index(index, str(path))
     return info
+
+
+def new_vector_file(path: Path, kind: type, shape: tuple[int, ...]) -> np.memmap:
+    """An .npy file to fill, mapped into memory, with its room on the disk taken at once: a disk that ran
+    full while a mapped file is written would kill the process.
+
+    Raises:
+        OSError: the disk has no room for it.
+    """
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    with path.open("r+b") as same:
+        os.posix_fallocate(same.fileno(), 0, path.stat().st_size)
+    return file
 
 
 def _empty(kind: Kind, dimensions: int, cells: int) -> faiss.Index:
@@ -79,8 +106,10 @@ def _measured(
 ) -> VectorIndexInfo:
     """With the smallest breadth, doubled from a small one, that finds enough of the true nearest."""
     n = len(vectors)
-    chosen = np.sort(chance.choice(n, size=min(n, _SAMPLES), replace=False))
-    queries = vectors[chosen].astype(np.float32)
+    # Questions lie apart from the passages, so points between two of them are looked for: with passages
+    # themselves the measure would be too kind.
+    one, other = (vectors[chance.choice(n, size=_SAMPLES)].astype(np.float32) for _ in range(2))
+    queries = normalised(one + _OTHER_SHARE * other)
     true = _true_nearest(queries, vectors)
     most = info.cells if info.kind == "ivf" else 4096
     breadth = 8 if info.kind == "ivf" else 64

@@ -6,7 +6,7 @@ import pytest
 
 from bot import sentences
 from bot.answer import Answer
-from personae.wire import Delta, ErrorEvent, Meta, Queued
+from personae.wire import Citation, Delta, Done, ErrorEvent, Meta, Queued, Timings, Usage
 
 META = Meta(
     request_id="1",
@@ -51,3 +51,19 @@ def test_a_refusal_after_the_wait_stands_alone():
     answer.add(Queued(position=2, eta_seconds=7))
     answer.add(ErrorEvent(code="busy", message="Too many.", retry_after_seconds=20))
     assert answer.text() == "Too many. (Try again in about 20 s.)"
+
+
+def test_sources_are_those_the_text_names_or_else_those_of_the_prompt():
+    """While it grows nobody knows which; at the end the markers that are left decide."""
+    usage = Usage(prompt_tokens=1, completion_tokens=1)
+    timings = Timings(retrieval_seconds=0, first_token_seconds=0, total_seconds=0)
+    citations = [
+        Citation(number=number, title="T", date="", url="", excerpt="") for number in (1, 2, 3)
+    ]
+    for used, shown in (([2], [2]), ([], [1, 2, 3])):
+        answer = Answer()
+        answer.add(META.model_copy(update={"citations": citations}))
+        answer.add(Delta(text="We must [2]"))
+        assert [its.number for its in answer.citations] == [1, 2, 3]
+        answer.add(Done(finish_reason="stop", usage=usage, timings=timings, used_citations=used))
+        assert [its.number for its in answer.citations] == shown

@@ -42,6 +42,35 @@ async def test_ask_prints_the_answer_its_sources_and_what_it_is(gateway):
     assert "— An imitation of Abraham Lincoln, not the person. (voice v1 on smollm2-135m)" in out
 
 
+async def test_ask_says_of_each_source_whether_it_is_quoted_or_paraphrased(gateway):
+    gateway.engine.words = [
+        "“The Union must be kept whole”. ",
+        "A nation is its land and its laws.",
+    ]
+    code, out, err = await personae(
+        *on(gateway), "ask", "lincoln", "What of the Union and its laws?", "--url", gateway.url
+    )
+    assert (code, err) == (0, "")
+    assert "kept whole” [1]. A nation is its land and its laws. [1]" in out
+    assert "https://example.org/1862  (quoted, paraphrased)" in out
+
+
+async def test_unanswered_questions_are_listed_and_deleted(gateway):
+    asked = "How do I bake sourdough pizza?"
+    url = ("--url", gateway.url)
+    code, out, _ = await personae(*on(gateway), "ask", "lincoln", asked, *url)
+    assert code == 0 and out.startswith(gateway.cast["lincoln"].refusal)
+    key = {"PERSONAE_ADMIN_KEY": gateway.admin_key}
+    code, out, err = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
+    assert (code, err) == (0, "") and asked in out
+    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--json", *url, **key)
+    assert json.loads(out)["questions"][0]["times"] == 1
+    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--clear", *url, **key)
+    assert out == "1 question to lincoln was deleted.\n"
+    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
+    assert out == "lincoln has left no question unanswered.\n"
+
+
 async def test_rewrite_reads_words_a_file_or_standard_input(gateway, tmp_path):
     (tmp_path / "text.txt").write_text("From a file.", encoding="utf-8")
     calls = [

@@ -11,12 +11,14 @@ from hypothesis.strategies import text
 from personae.errors import InternalError, RequestError
 from personae.wire import (
     AskRequest,
+    Checks,
     Citation,
     Delta,
     Done,
     ErrorEvent,
     Meta,
     Queued,
+    Span,
     Timings,
     Usage,
     decode_event,
@@ -43,7 +45,7 @@ GOLDEN = [
         META,
         'event: meta\ndata: {"request_id":"r1","persona":"lincoln","display_name":"Abraham Lincoln",'
         '"disclosure":"An imitation.","adapter_version":"v1","base_model":"smollm2-135m",'
-        '"citations":[{"number":1,"title":"T","date":"1862","url":"https://e.org","excerpt":"E"}],'
+        '"citations":[{"number":1,"title":"T","section":"","date":"1862","url":"https://e.org","excerpt":"E"}],'
         '"notice":null,"quoted":false}\n\n',
     ),
     (Delta(text="a\nb ☃"), 'event: delta\ndata: {"text":"a\\nb ☃"}\n\n'),
@@ -52,9 +54,15 @@ GOLDEN = [
             finish_reason="stop",
             usage=Usage(prompt_tokens=1, completion_tokens=2),
             timings=Timings(retrieval_seconds=0.5, first_token_seconds=None, total_seconds=1.5),
+            provenance=[Span(start=0, end=9, kind="quote", citation=1)],
+            checks=Checks(unquoted=2),
+            used_citations=[1],
         ),
         'event: done\ndata: {"finish_reason":"stop","usage":{"prompt_tokens":1,"completion_tokens":2},'
-        '"timings":{"retrieval_seconds":0.5,"first_token_seconds":null,"total_seconds":1.5}}\n\n',
+        '"timings":{"retrieval_seconds":0.5,"first_token_seconds":null,"total_seconds":1.5},'
+        '"provenance":[{"start":0,"end":9,"kind":"quote","citation":1}],'
+        '"checks":{"dropped_markers":0,"unquoted":2,"attributed":0,"dropped_sentences":0},'
+        '"used_citations":[1]}\n\n',
     ),
     (
         ErrorEvent(code="busy", message="Later.", retry_after_seconds=20),

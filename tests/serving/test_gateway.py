@@ -290,7 +290,8 @@ async def test_openai_stream_ends_with_done(http, gateway):
 
 
 async def test_metrics_count_answers_without_texts(http, gateway):
-    ask = {"persona": "lincoln", "question": "A secret question", "stream": False, "user": "u-77"}
+    question = "What secret keeps the Union whole?"
+    ask = {"persona": "lincoln", "question": question, "stream": False, "user": "u-77"}
     async with http.post("/v1/ask", json=ask) as response:
         assert response.status == 200
     async with http.get("/metrics") as response:

@@ -282,7 +282,7 @@ def test_odd_texts_are_indexed_and_read_back(home, text):
     flat = " ".join(text.replace("\x00", "").split())
     kept = [p.text for p in snapshot.passages(range(len(snapshot))) if p.document_id == "odd"]
     assert " ".join(kept) == flat
-    rows, cosines = snapshot.nearest(home.embedder.embed_queries([kept[0]])[0], 1)
+    _rows, cosines = snapshot.nearest(home.embedder.embed_queries([kept[0]])[0], 1)
     assert cosines[0] > 0.99
     snapshot.close()
 

@@ -117,10 +117,8 @@ def test_damage_in_the_middle_is_found_by_reading_all(written):
     data = bytearray(written.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4096] = b"\xff" * 4096
     written.write_bytes(data)
-    store = PassageStore(written)
-    with pytest.raises(CorpusError, match="is damaged"):
-        store.check()
-    store.close()
+    with pytest.raises(CorpusError, match=r"is damaged|can't be read"):
+        PassageStore(written).check()
 
 
 def test_a_write_that_breaks_off_is_not_taken_for_whole(tmp_path):

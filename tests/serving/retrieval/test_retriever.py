@@ -13,6 +13,7 @@ from serving.retrieval.build import build_index
 from serving.retrieval.retriever import Retriever
 from serving.retrieval.search import Filters
 from serving.retrieval.snapshot import PASSAGES, current_snapshot
+from tests.conftest import with_floor
 from tests.fakes.artefacts import DOCUMENTS, WordEmbedder, write_test_corpus
 
 RAILROADS = "What did you say of railroads and a secret rebate?"
@@ -64,8 +65,10 @@ async def test_passages_come_with_citations_in_the_same_order(home, cast):
 
 async def test_a_foreign_question_is_not_covered(home, cast):
     async with retriever_over(home, cast) as retriever:
-        found = await retriever.search(cast["lincoln"], "Which lipstick suits giraffes?")
-    assert not found.covered
+        lincoln = with_floor(cast["lincoln"], None)
+        found = await retriever.search(lincoln, "Which lipstick suits giraffes?")
+        told = await retriever.search(with_floor(lincoln, 0.0), "Which lipstick suits giraffes?")
+    assert not found.covered and told.covered
 
 
 async def test_without_an_index_nothing_is_judged(home, cast):
@@ -89,7 +92,8 @@ async def test_a_follow_up_is_searched_with_what_it_follows(home, cast):
 async def test_filters_limit_what_is_found(home, cast):
     async with retriever_over(home, cast) as retriever:
         found = await retriever.search(cast["lincoln"], RAILROADS, filters=Filters(until="1862"))
-        none = await retriever.search(cast["lincoln"], RAILROADS, filters=Filters(since="1999"))
+        lincoln = with_floor(cast["lincoln"], None)
+        none = await retriever.search(lincoln, RAILROADS, filters=Filters(since="1999"))
     assert {citation.date for citation in found.citations} == {"1862-12-01"}
     assert none.citations == [] and not none.covered
 

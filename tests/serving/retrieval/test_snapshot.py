@@ -93,6 +93,13 @@ def test_an_index_is_current_only_for_the_settings_it_was_made_with(built, pinne
     assert not is_current(indexes, "lincoln", corpus_sha256=corpus, embedder=embedder)
 
 
+def test_an_index_of_an_earlier_personae_is_not_current_and_so_built_again(built):
+    indexes, embedder, manifest = built
+    old_form(current_snapshot(indexes, "lincoln"))
+    corpus = manifest.corpus_sha256
+    assert not is_current(indexes, "lincoln", corpus_sha256=corpus, embedder=embedder)
+
+
 def test_another_language_has_other_stems_and_is_not_current(built):
     indexes, embedder, manifest = built
     corpus = manifest.corpus_sha256

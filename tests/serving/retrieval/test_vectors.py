@@ -20,6 +20,7 @@ from serving.retrieval.vectors import (
 )
 
 N, DIMENSIONS = 3000, 32
+QUERIES = 50
 KINDS = {
     "flat": {},
     "hnsw": {"flat_up_to": 0},
@@ -34,9 +35,14 @@ def clustered(n: int, seed: int) -> np.ndarray:
     return normalised(around)
 
 
+def queries(number: int) -> np.ndarray:
+    """Of the same clusters as the passages, and none of them."""
+    return clustered(N + QUERIES, 1)[N : N + number]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    exact = clustered(N, 1).astype(np.float16)
+    exact = clustered(N + QUERIES, 1)[:N].astype(np.float16)
     sentences = clustered(2 * N, 2)
     found = {}
     for kind, settings in KINDS.items():
@@ -59,7 +65,7 @@ def opened(request, made):
 def test_the_nearest_rows_come_with_exact_cosines_best_first(opened):
     vectors, exact = opened
     hits = 0
-    for query in clustered(50, 3):
+    for query in queries(QUERIES):
         rows, cosines = vectors.nearest(query, 10)
         assert rows.dtype == np.int64 and cosines.dtype == np.float32
         np.testing.assert_allclose(cosines, exact[rows] @ query, atol=1e-5)
@@ -68,8 +74,9 @@ def test_the_nearest_rows_come_with_exact_cosines_best_first(opened):
     assert hits / 500 >= 0.95
 
 
-@pytest.mark.parametrize("share", [0.001, 0.1, 0.9])
-@pytest.mark.parametrize("scored_without_index", [50_000, 1])
+@pytest.mark.parametrize(
+    ("share", "scored_without_index"), [(0.001, 50_000), (0.5, 50_000), (0.1, 1), (0.9, 1)]
+)
 def test_only_allowed_rows_are_found(opened, share, scored_without_index, monkeypatch):
     """Few rows are scored without FAISS; with that turned off, its own filter has to hold."""
     monkeypatch.setattr(vectors_module, "_SCORED_WITHOUT_INDEX", scored_without_index)
@@ -77,7 +84,7 @@ def test_only_allowed_rows_are_found(opened, share, scored_without_index, monkey
     chance = np.random.default_rng(4)
     among = np.sort(chance.choice(N, size=int(N * share), replace=False))
     hits = wanted = 0
-    for query in clustered(20, 5):
+    for query in queries(20):
         rows, _ = vectors.nearest(query, 10, among=among)
         true = among[np.argsort(-(exact[among] @ query))[:10]]
         assert np.isin(rows, among).all()
@@ -88,9 +95,9 @@ def test_only_allowed_rows_are_found(opened, share, scored_without_index, monkey
 
 def test_more_than_there_is_gives_all_there_is(opened):
     vectors, _ = opened
-    rows, _ = vectors.nearest(clustered(1, 6)[0], 10 * N)
+    rows, _ = vectors.nearest(queries(1)[0], 10 * N)
     assert len(np.unique(rows)) == len(rows) >= 0.9 * N
-    assert len(vectors.nearest(clustered(1, 6)[0], 0)[0]) == 0
+    assert len(vectors.nearest(queries(1)[0], 0)[0]) == 0
 
 
 def test_sentences_keep_their_direction_in_eight_bits(made):

@@ -1,0 +1,70 @@
+"""Questions kept for the operator."""
+
+from __future__ import annotations
+
+import pytest
+
+from personae.errors import LedgerUnavailable
+from serving.ledger import Ledger
+from serving.unanswered import Unanswered, UnansweredNotes
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'state.db'}", busy_seconds=0.1)
+    yield ledger
+    ledger.close()
+
+
+def test_the_same_question_counts_up(ledger):
+    kept = Unanswered(ledger.database)
+    kept.note("lincoln", "How do I bake a pizza?", 0.1)
+    kept.note("lincoln", "how  do i bake a PIZZA", 0.2)
+    kept.note("lincoln", "Who won the cup?", 0.0)
+    kept.note("roosevelt", "Who won the cup?", 0.0)
+    listed = kept.newest("lincoln")
+    assert [(q.question, q.times, q.relevance) for q in listed] == [
+        ("Who won the cup?", 1, 0.0),
+        ("how do i bake a PIZZA", 2, 0.2),
+    ]
+    assert listed[1].first_at <= listed[1].last_at
+
+
+def test_only_the_newest_are_kept(ledger):
+    kept = Unanswered(ledger.database, most_kept=3)
+    for number in range(5):
+        kept.note("lincoln", f"question {number}", 0.0)
+    kept.note("roosevelt", "another's", 0.0)
+    assert [q.question for q in kept.newest("lincoln")] == [f"question {n}" for n in (4, 3, 2)]
+    assert len(kept.newest("roosevelt")) == 1
+
+
+def test_clearing_forgets_one_persona_only(ledger):
+    kept = Unanswered(ledger.database)
+    kept.note("lincoln", "a", 0.0)
+    kept.note("roosevelt", "a", 0.0)
+    assert kept.clear("lincoln") == 1
+    assert kept.newest("lincoln") == []
+    assert len(kept.newest("roosevelt")) == 1
+
+
+def test_strange_questions_are_kept(ledger):
+    kept = Unanswered(ledger.database)
+    for question in ("", "🙂", "؟", "x" * 10_000, "'; drop table x; --"):
+        kept.note("lincoln", question, 0.5)
+    assert len(kept.newest("lincoln")[1].question) == 2000
+
+
+async def test_a_database_that_fails_is_told_and_logged_not_raised_into_answers(
+    ledger, tmp_path, caplog
+):
+    kept = Unanswered(ledger.database)
+    kept.note("lincoln", "a", 0.0)
+    ledger.close()
+    (tmp_path / "state.db").write_bytes(b"no database" * 500)
+    with pytest.raises(LedgerUnavailable, match="can't be shown"):
+        kept.newest("lincoln")
+    notes = UnansweredNotes(kept)
+    notes.note("lincoln", "a secret", 0.0)
+    await notes.settle(5)
+    assert "was not kept" in caplog.text and "secret" not in caplog.text
