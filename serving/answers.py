@@ -46,7 +46,6 @@ from serving.metrics import Metrics
 from serving.orders import check
 from serving.replies import Reply, declines, quoting
 from serving.retrieval.quoting import quoted
-from serving.retrieval.relevance import FLOOR
 from serving.retrieval.retriever import Found, Retriever
 from serving.token_budget import Prompt
 from serving.tracing import Tracing
@@ -60,6 +59,8 @@ _REPEAT_SECONDS = 10.0
 """How often somebody is told that it has not."""
 _MOST_QUOTING = 4
 """Quotations under way at a time: their searches share one thread with everybody's."""
+_LEAST_RELEVANCE = 0.05
+"""Of quotations, where a persona declines nothing: to "Who?" any passage would do."""
 _LAST_WORDS_SECONDS = 2.0
 _RESTART_SECONDS = 30.0
 
@@ -372,13 +373,10 @@ class Answerer:
             found = await self._find(run, Effort.NO_RERANK)
         finally:
             self._quoting -= 1
-        settings = order.persona.retrieval
-        if declines(settings.mode, found):
+        if declines(order.persona.retrieval.mode, found):
             return self._declined(run, found)
         text, count = quoted(order.text, found.passages)
-        # To "Who?" any passage would do: quotations need a question that the writing covers.
-        floor = FLOOR if settings.floor is None else settings.floor
-        if not count or found.relevance < floor:
+        if not count or found.relevance < _LEAST_RELEVANCE:
             raise refusal
         self._accounts.step(run, "quoted")
         run.outcome = "quoted"

@@ -5,9 +5,10 @@ that are really in them, and how long the answer may be. When there is too much,
 
     earlier turns, the oldest first → the last passages → the end of the one that is left
 
-Passages of style stay out where they would take half of the room. The question never goes: one too long for the model is refused with its length. Tokens are counted with the
-base model's own tokenizer where its files are here, otherwise as a third of the bytes, which is rather too
-many. Most prompts are not counted at all: no tokenizer that vLLM serves makes more tokens than bytes.
+Passages of style stay out where they would take half of the room. The question never goes: one too long for
+the model is refused with its length. Tokens are counted with the base model's own tokenizer where its files
+are here, otherwise as a third of the bytes, which is rather too many. Most prompts are not counted at all: no
+tokenizer that vLLM serves makes more tokens than bytes.
 """
 
 from __future__ import annotations

@@ -18,9 +18,12 @@ from serving.retrieval.words import stems, tokens
 PAIR_WEIGHT = 0.3
 MATCHES = 1000
 """So many of the best matches keep their score; the others count as having the least of them."""
-POSTINGS = 30_000
-"""FTS5 scores every passage that holds one of the words. Words beyond so many passages in all, the most
-frequent first, are left out: with a million passages "government" costs a second and tells little."""
+POSTINGS = 10_000
+"""FTS5 scores every passage that holds one of the words, a microsecond or more each. Words beyond so many
+passages in all, the most frequent first, are left out: with a million passages "government" would cost more
+than all the rest of a search, and tells little."""
+PAIR_POSTINGS = 40_000
+"""A pair is looked for by walking the passages of its more frequent word; beyond so many it is left out."""
 _MOST_WORDS = 64
 
 
@@ -36,13 +39,13 @@ def lexical_scores(
     if not words:
         return {}
     roots = stems(words, language)
-    kept_words = _within_budget(snapshot.document_frequency(list(dict.fromkeys(words)), "words"))
-    kept_stems = _within_budget(snapshot.document_frequency(list(dict.fromkeys(roots)), "stems"))
+    in_words = snapshot.document_frequency(list(dict.fromkeys(words)), "words")
+    in_stems = snapshot.document_frequency(list(dict.fromkeys(roots)), "stems")
     scores: dict[int, float] = {}
-    alone = _either(_quoted(kept_words), _quoted(kept_stems))
+    alone = _either(_quoted(_within_budget(in_words)), _quoted(_within_budget(in_stems)))
     if alone:
         scores = dict(snapshot.match(alone, MATCHES, among=among))
-    pairs = _either(_pairs(words, kept_words), _pairs(roots, kept_stems))
+    pairs = _either(_pairs(words, in_words), _pairs(roots, in_stems))
     if pairs:
         for row, score in snapshot.match(pairs, MATCHES, among=among):
             scores[row] = scores.get(row, 0.0) + PAIR_WEIGHT * score
@@ -66,13 +69,13 @@ def _quoted(words: Sequence[str]) -> list[str]:
     return [f'"{word}"' for word in words]
 
 
-def _pairs(words: Sequence[str], kept: Sequence[str]) -> list[str]:
-    """Neighbours of which one at least is among the kept words."""
-    allowed = set(kept)
+def _pairs(words: Sequence[str], frequencies: Mapping[str, int]) -> list[str]:
+    """Neighbours that both stand in some passage, and neither in too many."""
+    usable = {word for word, number in frequencies.items() if 0 < number <= PAIR_POSTINGS}
     both = [
         f'"{first} {second}"'
         for first, second in pairwise(words)
-        if first in allowed or second in allowed
+        if first in usable and second in usable
     ]
     return list(dict.fromkeys(both))
 

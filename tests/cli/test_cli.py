@@ -13,7 +13,8 @@ import pytest
 
 from personae.files import write_atomic
 from personae.keys import KEY_FILE
-from tests.conftest import REPOSITORY, RunningGateway, gateway_over
+from personae.persona import Cast
+from tests.conftest import REPOSITORY, RunningGateway, gateway_over, with_floor
 
 
 async def personae(*arguments: str, stdin: bytes | None = None, **environment: str):
@@ -55,20 +56,22 @@ async def test_ask_says_of_each_source_whether_it_is_quoted_or_paraphrased(gatew
     assert "https://example.org/1862  (quoted, paraphrased)" in out
 
 
-async def test_unanswered_questions_are_listed_and_deleted(gateway):
-    asked = "How do I bake sourdough pizza?"
-    url = ("--url", gateway.url)
-    code, out, _ = await personae(*on(gateway), "ask", "lincoln", asked, *url)
-    assert code == 0 and out.startswith(gateway.cast["lincoln"].refusal)
-    key = {"PERSONAE_ADMIN_KEY": gateway.admin_key}
-    code, out, err = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
-    assert (code, err) == (0, "") and asked in out
-    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--json", *url, **key)
-    assert json.loads(out)["questions"][0]["times"] == 1
-    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--clear", *url, **key)
-    assert out == "1 question to lincoln was deleted.\n"
-    code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
-    assert out == "lincoln has left no question unanswered.\n"
+async def test_unanswered_questions_are_listed_and_deleted(engine, cast, tmp_path):
+    declining = Cast((with_floor(its, None), cast.folder(its.id)) for its in cast.values())
+    async with gateway_over(engine, declining, tmp_path) as gateway:
+        asked = "How do I bake sourdough pizza?"
+        url = ("--url", gateway.url)
+        code, out, _ = await personae(*on(gateway), "ask", "lincoln", asked, *url)
+        assert code == 0 and out.startswith(gateway.cast["lincoln"].refusal)
+        key = {"PERSONAE_ADMIN_KEY": gateway.admin_key}
+        code, out, err = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
+        assert (code, err) == (0, "") and asked in out
+        code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--json", *url, **key)
+        assert json.loads(out)["questions"][0]["times"] == 1
+        code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", "--clear", *url, **key)
+        assert out == "1 question to lincoln was deleted.\n"
+        code, out, _ = await personae(*on(gateway), "unanswered", "lincoln", *url, **key)
+        assert out == "lincoln has left no question unanswered.\n"
 
 
 async def test_rewrite_reads_words_a_file_or_standard_input(gateway, tmp_path):

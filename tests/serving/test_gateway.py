@@ -239,7 +239,8 @@ async def test_readiness_follows_the_engine_and_adapters_come_back(http, gateway
     async with asyncio.timeout(10):
         while (await http.get("/readyz")).status != 503:
             await asyncio.sleep(0.05)
-    async with http.post("/v1/ask", json={"persona": "lincoln", "question": "Who?"}) as response:
+    # A question would get passages of the writing; a text can only be rewritten by the model.
+    async with http.post("/v1/rewrite", json={"persona": "lincoln", "text": "Words."}) as response:
         assert response.status == 503
         assert "Retry-After" in response.headers
     gateway.engine.unhealthy = False
