@@ -69,6 +69,9 @@ class EngineConfig(_Section):
     """CPU engine only: memory for the KV cache."""
     gpu_memory_utilization: float | None = None
     tensor_parallel_size: int = Field(1, ge=1)
+    can_phrase: bool = True
+    """Whether the base model can put passages into words of its own without getting them wrong. Where it
+    can't, a strict persona answers in quotations."""
     extra_args: list[str] = []
     start_seconds: float = Field(600, gt=0)
     heartbeat_seconds: float = Field(30, gt=0)
@@ -180,6 +183,7 @@ class Config(_Section):
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "cpu-demo": {
         "base_model": "smollm2-135m",
+        "can_phrase": False,
         "max_adapter_rank": 16,
         "max_model_tokens": 4096,
         "max_sequences": 16,

@@ -44,7 +44,7 @@ from serving.answer_run import NO_USAGE, Accounts, Origin, Run, done_event, meta
 from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.orders import check
-from serving.replies import Reply, declines, quoting
+from serving.replies import TOO_SMALL_TO_PHRASE, Reply, declines, quotes_only, quoting
 from serving.retrieval.quoting import quoted
 from serving.retrieval.retriever import Found, Retriever
 from serving.token_budget import Prompt
@@ -274,6 +274,10 @@ class Answerer:
                 for event in self._declined(run, found):
                     yield event
                 return
+            if quotes_only(order, found):
+                for event in self._quotations(run, found):
+                    yield event
+                return
             prompt = await self._prompt(run, found, effort)
             reply = Reply(order, prompt.found, self._spoken_meta(run, prompt.found, effort))
             for event in reply.begin():
@@ -354,6 +358,14 @@ class Answerer:
         refusal = Delta(text=run.order.persona.refusal)
         done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})
         return [meta_event(run, []), refusal, done]
+
+    def _quotations(self, run: Run, found: Found) -> list[Event]:
+        """What a strict persona says where the model is too small to phrase: the writing, word for word."""
+        run.outcome = "quoted"
+        text, count = quoted(run.order.text, found.passages)
+        meta = meta_event(run, found.citations[:count], TOO_SMALL_TO_PHRASE, quoted=True)
+        told = {"finish_reason": "quoted", **quoting(text)}
+        return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
 
     # -- instead of an answer ----------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Base:
     adapters: Adapters
     admission: Admission
     budget: TokenBudget
+    can_phrase: bool = True
 
 
 class Bases:

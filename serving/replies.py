@@ -25,6 +25,18 @@ ONLY_QUOTATIONS = (
 )
 
 
+TOO_SMALL_TO_PHRASE = (
+    "The model of this server is too small to put the writing into words of its own, so these are passages "
+    "of it, word for word."
+)
+
+
+def quotes_only(order: Order, found: Found) -> bool:
+    """Whether a question is answered with quotations, without asking the model."""
+    strict = order.task == "ask" and order.persona.retrieval.mode == "strict"
+    return strict and not order.base.can_phrase and bool(found.passages)
+
+
 def declines(mode: RetrievalMode, found: Found) -> bool:
     """Whether the persona says that it has not written about this, instead of answering."""
     if mode == "creative":

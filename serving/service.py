@@ -132,7 +132,14 @@ async def running_service(
                 model_folder(config.models, engine.base_model) / "tokenizer.json",
             )
             served.append(
-                Base(model, engine=host, adapters=adapters, admission=admission, budget=budget)
+                Base(
+                    model,
+                    engine=host,
+                    adapters=adapters,
+                    admission=admission,
+                    budget=budget,
+                    can_phrase=engine.can_phrase,
+                )
             )
         bases = Bases(cast, served, of_persona)
         answerer = Answerer(

@@ -239,6 +239,8 @@ async def keep_refreshed(retriever: Retriever) -> None:
 def _found(
     passages: Sequence[Passage], evidence: Evidence, passage_words: int, floor: float | None
 ) -> Found:
+    if not evidence.asks_something:  # "Hello!" is answered, and from no source
+        return Found([], [])
     shown = [
         PromptPassage(
             title=passage.title, date=passage.date, text=first_words(passage.text, passage_words)

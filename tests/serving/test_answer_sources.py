@@ -286,3 +286,31 @@ async def test_a_text_too_long_for_the_model_is_refused_before_anything(engine, 
             error = (await response.json())["error"]
     assert error["code"] == "text_too_long" and "tokens" in error["message"]
     assert answered(gateway) == []
+
+
+async def test_a_strict_persona_on_a_model_too_small_to_phrase_quotes(engine, cast, tmp_path):
+    """The model is not asked; what it would have said can't be wrong."""
+    small = "can_phrase = false"
+    async with lincoln_in("strict", engine, cast, tmp_path, model=small) as (http, gateway):
+        whole = await ask(http)
+        hello = await ask(http, "Hello!")
+    assert answered(gateway) == []
+    assert whole["text"].startswith("“") and "” [1]" in whole["text"]
+    assert whole["done"]["finish_reason"] == "quoted" and whole["done"]["used_citations"][0] == 1
+    assert whole["meta"]["quoted"] and "too small" in whole["meta"]["notice"]
+    assert hello["done"]["finish_reason"] == "abstained"
+
+
+async def test_an_adaptive_persona_on_a_small_model_is_still_asked(engine, cast, tmp_path):
+    small = "can_phrase = false"
+    async with lincoln_in("adaptive", engine, cast, tmp_path, model=small) as (http, gateway):
+        whole = await ask(http)
+    assert len(answered(gateway)) == 1 and whole["done"]["finish_reason"] == "stop"
+
+
+async def test_a_greeting_is_answered_from_no_source(engine, cast, tmp_path):
+    async with lincoln_in("adaptive", engine, cast, tmp_path) as (http, gateway):
+        whole = await ask(http, "Hello!")
+    assert whole["meta"]["citations"] == [] and whole["done"]["finish_reason"] == "stop"
+    (prompt,) = answered(gateway)
+    assert "Passages" not in prompt[-1]["content"]

@@ -10,13 +10,24 @@ def passage(text: str) -> PromptPassage:
     return PromptPassage(title="T", date="1862", text=text)
 
 
-def test_of_each_passage_the_sentences_nearest_to_the_question_are_quoted():
-    long = "Snow fell early. Roads were bad. The Union must be kept. Its laws are for all. He left."
-    text, count = quoted(
-        "What of the Union and its laws?", [passage(long), passage("Labor first.")]
-    )
-    assert text == "“The Union must be kept. Its laws are for all.” [1]\n\n“Labor first.” [2]"
-    assert count == 2
+def test_the_stretch_nearest_to_the_question_is_quoted():
+    around = "Snow fell early on the roads of the county that year. " * 10
+    long = f"{around}The Union must be kept. Its laws are for all. {around}"
+    text, _ = quoted("What of the Union and its laws?", [passage(long)])
+    assert "The Union must be kept. Its laws are for all." in text
+    assert len(text.split()) <= 96 and text.endswith("” [1]")
+
+
+def test_other_passages_are_quoted_where_there_is_room():
+    text, count = quoted("What of the Union?", [passage("The Union."), passage("Labor first.")])
+    assert (text, count) == ("“The Union.” [1]\n\n“Labor first.” [2]", 2)
+    full = passage("The Union must be kept whole by all of us who live in it. " * 7)
+    assert quoted("What of the Union?", [full, passage("Labor first.")])[1] == 1
+
+
+def test_a_sentence_longer_than_a_quotation_may_be_is_cut_with_a_mark():
+    text, _ = quoted("Why?", [passage("word " * 300)])
+    assert text.endswith("word …” [1]") and len(text.split()) < 100
 
 
 def test_three_passages_are_enough():
