@@ -28,6 +28,7 @@ from serving.retrieval.vectors import (
     SENTENCE_VECTORS,
     VECTOR_FILES,
 )
+from tests.conftest import with_floor
 from tests.fakes.artefacts import WordEmbedder, write_test_corpus
 
 
@@ -203,7 +204,7 @@ async def test_retrieval_cuts_filters_and_cites(built, cast):
     assert found.citations[0].date == "1904-12-06"
     assert len(found.passages) == len(found.citations)
     assert (await retriever.search(cast["pg"], "anything")).citations == []
-    nothing = await retriever.search(cast["lincoln"], "zzzzqqqq xxyyxx")
+    nothing = await retriever.search(with_floor(cast["lincoln"], None), "zzzzqqqq xxyyxx")
     assert not nothing.covered
     retriever.close()
 
