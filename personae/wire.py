@@ -9,7 +9,7 @@ Requests and replies are JSON; streams are server-sent events. A whole stream:
     data: {"request_id":"6f1c…","persona":"lincoln","display_name":"Abraham Lincoln",
            "disclosure":"An imitation …","adapter_version":"v1","base_model":"smollm2-135m",
            "citations":[{"number":1,"title":"…","section":"","date":"1862-12-01","url":"https://…",
-                         "excerpt":"…"}],
+                         "excerpt":"…","quote":"…"}],
            "notice":null,"quoted":false}
 
     event: delta
@@ -107,6 +107,9 @@ class Citation(_Reply):
     date: str
     url: str
     excerpt: str
+    """How the passage begins."""
+    quote: str = ""
+    """The sentence of it that is nearest to the question, word for word."""
 
 
 class Queued(_Reply):

@@ -60,10 +60,14 @@ def gateway_client(config: Config, url: str | None = None) -> GatewayClient:
 @click.argument("persona")
 @click.argument("question", nargs=-1)
 @click.option(
-    "--since", metavar="DATE", help='Only from writing since then ("1862", "1862-12-01").'
+    "--since",
+    callback=_iso_date,
+    metavar="DATE",
+    help='Only from writing since then ("1862", "1862-12-01").',
 )
 @click.option("--until", callback=_iso_date, metavar="DATE", help="Only from writing until then.")
 @click.option("--source", help="Only from documents whose id or link holds this.")
+@click.option("--quotes", is_flag=True, help="Show the sentence of each source that is meant.")
 @_temperature_option
 @_url_option
 @_json_option
@@ -75,6 +79,7 @@ def ask(
     since: str | None,
     until: str | None,
     source: str | None,
+    quotes: bool,
     temperature: float | None,
     url: str | None,
     as_json: bool,
@@ -90,7 +95,8 @@ def ask(
         temperature=temperature,
         surface="cli",
     )
-    asyncio.run(stream_to_terminal(gateway_client(context.config(), url), request, as_json))
+    client = gateway_client(context.config(), url)
+    asyncio.run(stream_to_terminal(client, request, as_json, quotes=quotes))
 
 
 @click.command()
@@ -150,9 +156,16 @@ def personas(context: Context, url: str | None, as_json: bool) -> None:
 
 
 async def stream_to_terminal(
-    client: GatewayClient, request: AskRequest | RewriteRequest, as_json: bool = False
+    client: GatewayClient,
+    request: AskRequest | RewriteRequest,
+    as_json: bool = False,
+    *,
+    quotes: bool = False,
 ) -> None:
     """Print an answer as it grows, then its sources and what it is.
+
+    Args:
+        quotes: whether the sentence meant stands below the sources.
 
     Raises:
         PersonaeError: the gateway refused, or the answer ended with an error.
@@ -180,10 +193,10 @@ async def stream_to_terminal(
                 if as_json:
                     print_json(Completion(text="".join(text).strip(), meta=meta, done=event))
                 else:
-                    _print_ending(meta, event)
+                    _print_ending(meta, event, quotes)
 
 
-def _print_ending(meta: Meta, done: Done) -> None:
+def _print_ending(meta: Meta, done: Done, quotes: bool) -> None:
     click.echo("\n")
     if done.finish_reason == "length":
         click.echo("(The answer reached its length limit.)")
@@ -191,6 +204,8 @@ def _print_ending(meta: Meta, done: Done) -> None:
     shown = [its for its in meta.citations if not used or its.number in used]
     for line in sources(shown, done.provenance):
         click.echo(line)
+    for its in shown if quotes else []:
+        click.echo(f"[{its.number}] “{its.quote}”")
     if meta.quoted:
         click.echo(meta.notice or "")
         return

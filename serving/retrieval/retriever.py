@@ -32,7 +32,7 @@ from serving.retrieval.embedder import TextEmbedder
 from serving.retrieval.follow_up import standalone
 from serving.retrieval.query_vectors import QueryVectors
 from serving.retrieval.relevance import FLOOR, Evidence
-from serving.retrieval.search import Filters, Reranker, rank, spread
+from serving.retrieval.search import Filters, Reranker, nearest_sentences, rank, spread
 from serving.retrieval.snapshot import Snapshot, current_snapshot, open_snapshot
 
 log = logging.getLogger(__name__)
@@ -215,8 +215,14 @@ class Retriever:
         ranked = rank(
             snapshot, question, vector, persona.language, filters=filters, reranker=reranker
         )
-        passages = [passage for _, passage in spread(snapshot, ranked, wanted)]
-        return _found(passages, ranked.evidence, settings.passage_words, settings.floor)
+        chosen = spread(snapshot, ranked, wanted)
+        return _found(
+            [passage for _, passage in chosen],
+            nearest_sentences(snapshot, chosen, vector),
+            ranked.evidence,
+            settings.passage_words,
+            settings.floor,
+        )
 
     def _style(self, persona: Persona, text: str, vector: np.ndarray, limit: int) -> list[str]:
         snapshot = self._snapshots[persona.id]
@@ -237,7 +243,11 @@ async def keep_refreshed(retriever: Retriever) -> None:
 
 
 def _found(
-    passages: Sequence[Passage], evidence: Evidence, passage_words: int, floor: float | None
+    passages: Sequence[Passage],
+    quotes: Sequence[str],
+    evidence: Evidence,
+    passage_words: int,
+    floor: float | None,
 ) -> Found:
     if not evidence.asks_something:  # "Hello!" is answered, and from no source
         return Found([], [])
@@ -255,8 +265,9 @@ def _found(
             date=passage.date,
             url=passage.url,
             excerpt=first_words(passage.text, _EXCERPT_WORDS),
+            quote=quote,
         )
-        for number, passage in enumerate(passages, start=1)
+        for number, (passage, quote) in enumerate(zip(passages, quotes, strict=True), start=1)
     ]
     covered = evidence.covers(FLOOR if floor is None else floor)
     return Found(shown, citations, evidence.relevance, covered)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personae.corpus import Passage
+from personae.corpus import Passage, sentences
 from serving.retrieval.lexical import lexical_scores
 from serving.retrieval.relevance import Evidence, evidence_of
 from serving.retrieval.snapshot import Snapshot
@@ -129,6 +129,22 @@ def spread(snapshot: Snapshot, ranked: Ranked, limit: int) -> list[tuple[int, Pa
     return chosen
 
 
+def nearest_sentences(
+    snapshot: Snapshot, chosen: Sequence[tuple[int, Passage]], vector: np.ndarray
+) -> list[str]:
+    """Of each passage the sentence nearest to the question, word for word."""
+    if not chosen:
+        return []
+    vectors, owners = snapshot.sentence_vectors(np.array([row for row, _ in chosen]))
+    cosines = vectors @ vector
+    nearest = []
+    for place, (_row, passage) in enumerate(chosen):
+        own = cosines[owners == place]
+        parts = sentences(passage.text)
+        nearest.append(parts[int(own.argmax())] if len(own) == len(parts) > 0 else "")
+    return nearest
+
+
 def _nothing() -> Ranked:
     return Ranked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), Evidence())
 
@@ -151,9 +167,9 @@ def _share_of_best(scores: np.ndarray) -> np.ndarray:
 
 def _nearest_sentence(snapshot: Snapshot, pool: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """(n,) the largest cosine of a sentence of each passage."""
-    sentences, owners = snapshot.sentence_vectors(pool)
+    vectors, owners = snapshot.sentence_vectors(pool)
     nearest = np.full(len(pool), -1.0, dtype=np.float32)
-    np.maximum.at(nearest, owners, sentences @ vector)
+    np.maximum.at(nearest, owners, vectors @ vector)
     return nearest
 
 

@@ -56,6 +56,15 @@ async def test_ask_says_of_each_source_whether_it_is_quoted_or_paraphrased(gatew
     assert "https://example.org/1862  (quoted, paraphrased)" in out
 
 
+async def test_ask_shows_the_sentences_meant_and_takes_dates(gateway):
+    asked = ("ask", "lincoln", "What of the Union and its laws?", "--url", gateway.url)
+    code, out, _ = await personae(*on(gateway), *asked, "--quotes", "--until", "1862")
+    assert code == 0 and "[1] “A nation is its land and its laws.”" in out
+    assert "railroads" not in out
+    code, _, err = await personae(*on(gateway), *asked, "--since", "yesterday")
+    assert code == 2 and 'a date is written "1862"' in err
+
+
 async def test_unanswered_questions_are_listed_and_deleted(engine, cast, tmp_path):
     declining = Cast((with_floor(its, None), cast.folder(its.id)) for its in cast.values())
     async with gateway_over(engine, declining, tmp_path) as gateway:

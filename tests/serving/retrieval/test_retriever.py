@@ -60,6 +60,7 @@ async def test_passages_come_with_citations_in_the_same_order(home, cast):
     assert [c.number for c in found.citations] == list(range(1, len(found.passages) + 1))
     assert found.citations[0].title == found.passages[0].title == "Message on railroads"
     assert found.citations[0].url == "https://example.org/1904"
+    assert found.citations[0].quote == "No secret rebate may favour the great."
     assert found.covered and 0.0 <= found.relevance <= 1.0
 
 
