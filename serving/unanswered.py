@@ -11,6 +11,7 @@ import asyncio
 import datetime
 import hashlib
 import logging
+import threading
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -146,6 +147,7 @@ class UnansweredNotes:
     def __init__(self, unanswered: Unanswered | None) -> None:
         self._unanswered = unanswered
         self._writing: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = threading.Lock()
 
     def note(self, persona: str, question: str, relevance: float) -> None:
         if self._unanswered is None:
@@ -162,7 +164,8 @@ class UnansweredNotes:
 
     def _note(self, kept: Unanswered, persona: str, question: str, relevance: float) -> None:
         try:
-            kept.note(persona, question, relevance)
+            with self._one_at_a_time:  # two that make the table at once would lose a question
+                kept.note(persona, question, relevance)
         except PersonaeError as err:
             log.error("a question to %s was not kept: %s", persona, err)
 
