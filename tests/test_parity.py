@@ -69,7 +69,7 @@ class Row:
 
 @pytest.fixture(scope="module")
 def model_folder() -> Path:
-    from training.models import fetch_model
+    from training.models.fetch import fetch_model
 
     folder = HOME / "models" / BASE
     if not (folder / "personae-model.json").is_file():

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 
 from personae import __version__
-from personae.cli import artefacts, bench, doctor, index, talk, unanswered, up
+from personae.cli import adapters, bench, corpus, doctor, index, models, talk, train, unanswered, up
 from personae.config import Config, load_config
 from personae.errors import GatewayUnreachable, PersonaeError
 
@@ -95,11 +95,11 @@ cli.add_command(up.up)
 cli.add_command(talk.ask)
 cli.add_command(talk.rewrite)
 cli.add_command(talk.personas)
-cli.add_command(artefacts.adapters)
-cli.add_command(artefacts.models)
-cli.add_command(artefacts.corpus)
+cli.add_command(adapters.adapters)
+cli.add_command(models.models)
+cli.add_command(corpus.corpus)
 cli.add_command(index.index)
-cli.add_command(artefacts.train)
+cli.add_command(train.train)
 cli.add_command(unanswered.unanswered)
 cli.add_command(bench.bench)
 cli.add_command(doctor.doctor)

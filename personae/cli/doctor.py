@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from pydantic import BaseModel
 
-from personae.cli.artefacts import verify_here
+from personae.cli.adapters import verify_here
 from personae.cli.terminal import print_json
 from personae.config import Config
 from personae.errors import PersonaeError

