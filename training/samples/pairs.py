@@ -79,6 +79,8 @@ class Sample:
     target: str
     document_id: str
     """Where the target stands; "" for identity and refusal."""
+    made_by: str = "rules"
+    """"rules", or the name of the model that wrote one side of it."""
 
 
 class SampleMaker:
