@@ -8,7 +8,7 @@ and both cut it with `cut_passages`; the index cuts further what its embedder co
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,6 +62,8 @@ class CorpusManifest(BaseModel):
     documents_sha256: str
     sources: list[str]
     created_at: str
+    cleaning: dict[str, int] = {}
+    """Words that each rule of cleaning took; rules that took none are not named."""
 
 
 TokenCounter = Callable[[Sequence[str]], Sequence[int]]
@@ -156,8 +158,14 @@ def write_corpus(
     *,
     sources: list[str],
     created_at: str,
+    cleaning: Mapping[str, int] | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> CorpusManifest:
     """Write a corpus folder at once; the one before it stays until the new one is complete.
+
+    Args:
+        cleaning: words that each rule took from the sources.
+        further: files that appear together with the documents, by name.
 
     Raises:
         CorpusError: there is no document, or two share an id.
@@ -184,7 +192,10 @@ def write_corpus(
             documents_sha256=sha256_of(aside / DOCUMENTS),
             sources=sources,
             created_at=created_at,
+            cleaning=dict(cleaning or {}),
         )
+        for name, content in (further or {}).items():
+            (aside / name).write_text(content, encoding="utf-8")
         (aside / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
 

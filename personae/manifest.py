@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,16 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from personae.errors import AdapterError, ModelError
 from personae.files import sha256_of
+from personae.verdict import AliveVerdict
 from personae.weights import read_safetensors_header
 
 MANIFEST = "manifest.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
+PASSED = "passed"
+NOT_GATED = "not gated"
+_FORCED = "forced: "
+
 # vllm/config/lora.py (0.32): the maximum ranks an engine can be started with. A rank between them is
 # served by the next larger; every version of a persona has to fit the rank the engine runs with.
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-
+# vllm/lora/peft_helper.py (0.32): inits that leave the base model as it is, and kinds of LoRA it refuses.
+_PLAIN_INITS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+_UNSERVED = ("alora_invocation_tokens", "layer_replication", "use_bdlora", "use_qalora")
 
 _LORA_TENSOR = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<half>[AB])\.weight$")
 
@@ -75,17 +82,27 @@ class AdapterManifest(BaseModel):
     dataset_fingerprint: str
     metrics: dict[str, float]
     gate: str
-    """Verdict of the publishing gate; "not gated" before evaluation exists."""
+    """Verdict of the publishing gates: "passed", "forced: <reason> (failed: a, b)", or "not gated" for a
+    version made before there were any."""
     files: dict[str, str]
     """File name → sha256 (hex) of every file of the folder but the manifest."""
     reference: list[ReferenceAnswer] | None = None
     """What training measured with transformers and peft; a canary compares. None: made before."""
+    alive: AliveVerdict | None = None
+    """How it did in a real engine before it was published. None: made before."""
     created_at: str
 
     @property
     def name(self) -> str:
         """As people type it: "v3"."""
         return f"v{self.version}"
+
+    @property
+    def forced_notice(self) -> str | None:
+        """A sentence for whoever lets it speak, if it was published although gates failed."""
+        if not self.gate.startswith(_FORCED):
+            return None
+        return f"{self.name} was published by force: {self.gate.removeprefix(_FORCED)}."
 
     @property
     def content_sha256(self) -> str:
@@ -95,6 +112,15 @@ class AdapterManifest(BaseModel):
     @property
     def folder_name(self) -> str:
         return f"v{self.version}-{self.content_sha256[:8]}"
+
+
+def forced(reason: str, failed: Sequence[str]) -> str:
+    """`AdapterManifest.gate` of a version that was published although gates failed.
+
+    >>> forced("a demo", ["identity"])
+    'forced: a demo (failed: identity)'
+    """
+    return f"{_FORCED}{reason} (failed: {', '.join(failed)})"
 
 
 def content_sha256(files: dict[str, str]) -> str:
@@ -173,9 +199,29 @@ def verify_adapter(
             f"({manifest.prompt_fingerprint[:8]}, now {prompt_fingerprint[:8]}). "
             f"Undo the change of its system prompts, or train {persona} again."
         )
-    _check_peft(folder, manifest)
-    _check_tensors(folder, manifest.rank, base_shapes)
+    check_lora(folder, manifest.rank, base_shapes)
     return manifest
+
+
+def lora_modules(folder: Path) -> list[str]:
+    """Names of the base model's modules that an adapter changes.
+
+    Raises:
+        AdapterError: its weights can't be read.
+    """
+    return sorted({match["module"] for match in map(_LORA_TENSOR.match, _tensors(folder)) if match})
+
+
+def check_lora(
+    folder: Path, rank: int, base_shapes: Mapping[str, tuple[int, int]] | None = None
+) -> None:
+    """Whether a folder's peft files are what vLLM serves, and fit the base model; needs no manifest.
+
+    Raises:
+        AdapterError: one sentence that says what does not fit and what to do.
+    """
+    _check_peft(folder, rank)
+    _check_tensors(folder, rank, base_shapes)
 
 
 def _check_files(folder: Path, manifest: AdapterManifest) -> None:
@@ -201,8 +247,8 @@ def _check_files(folder: Path, manifest: AdapterManifest) -> None:
             )
 
 
-def _check_peft(folder: Path, manifest: AdapterManifest) -> None:
-    """What vLLM 0.32 takes: plain LoRA (research: DoRA, other inits, biases, full modules refused)."""
+def _check_peft(folder: Path, rank: int) -> None:
+    """What vLLM 0.32 takes: plain LoRA (vllm/lora/peft_helper.py, `_validate_features`)."""
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
         if not isinstance(config, dict):
@@ -212,21 +258,32 @@ def _check_peft(folder: Path, manifest: AdapterManifest) -> None:
     problems = []
     if config.get("peft_type") != "LORA":
         problems.append(f"peft_type is {config.get('peft_type')}, not LORA")
-    if config.get("r") != manifest.rank:
-        problems.append(f"r is {config.get('r')}, the manifest says {manifest.rank}")
-    if manifest.rank > max(VLLM_RANKS):
-        problems.append(f"rank {manifest.rank} is above vLLM's {max(VLLM_RANKS)}")
+    if config.get("r") != rank:
+        problems.append(f"r is {config.get('r')}, the manifest says {rank}")
+    if rank > max(VLLM_RANKS):
+        problems.append(f"rank {rank} is above vLLM's {max(VLLM_RANKS)}")
     if config.get("use_dora"):
         problems.append("DoRA")
     if config.get("bias", "none") != "none" or config.get("lora_bias"):
         problems.append("a trained bias")
     if config.get("modules_to_save"):
         problems.append(f"whole modules saved ({config['modules_to_save']})")
+    init = config.get("init_lora_weights", True)
+    if isinstance(init, str) and init.lower() not in _PLAIN_INITS:
+        problems.append(f"an init that changes the base model's weights ({init})")
+    problems += [name for name in _UNSERVED if config.get(name)]
     if problems:
         raise AdapterError(
             f"{folder.name} can't be served by vLLM: {'; '.join(problems)}. "
             "Train a plain LoRA (the defaults of `personae train run`)."
         )
+
+
+def _tensors(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return read_safetensors_header(folder / ADAPTER_WEIGHTS)[0]
+    except ModelError as err:
+        raise AdapterError(str(err)) from err
 
 
 def _check_tensors(
@@ -236,10 +293,7 @@ def _check_tensors(
 
     vLLM loads an adapter that matches no module without a word, and it then speaks as the base.
     """
-    try:
-        header, _ = read_safetensors_header(folder / ADAPTER_WEIGHTS)
-    except ModelError as err:
-        raise AdapterError(str(err)) from err
+    header = _tensors(folder)
     again = "Train it again with `personae train run`."
     pairs: dict[str, dict[str, list[int]]] = {}
     for name, entry in header.items():

@@ -265,6 +265,8 @@ class AdapterVersionInfo(_Reply):
     created_at: str
     base_model: str
     state: Literal["live", "previous", "available", "unusable"]
+    gate: str = ""
+    """ "passed", "forced: <reason> (failed: a, b)", or "not gated"; empty if its manifest can't be read."""
     problem: str | None = None
 
 
@@ -298,6 +300,8 @@ class AdapterHistoryEntry(_Reply):
     outcome: str
     """ "done", "unchanged" or "refused"."""
     message: str
+    gate: str = ""
+    """Of the version after it, as far as it is in the registry; see `AdapterVersionInfo`."""
 
 
 class AdapterHistory(_Reply):

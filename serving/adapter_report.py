@@ -40,6 +40,11 @@ class AdapterReport:
             UnknownPersona: there is none of that name.
         """
         self._cast[persona]
+        gates = {
+            found.version: found.manifest.gate
+            for found in self._registry.versions(persona)
+            if found.manifest is not None
+        }
         entries = [
             AdapterHistoryEntry(
                 at=change.at,
@@ -51,6 +56,7 @@ class AdapterReport:
                 reason=change.reason,
                 outcome=change.outcome,
                 message=change.message,
+                gate=gates.get(change.after or 0, ""),
             )
             for change in self._ledger.history(persona)
         ]
@@ -84,6 +90,7 @@ class AdapterReport:
             created_at=manifest.created_at if manifest else "",
             base_model=manifest.base_model.id if manifest else "",
             state=state,
+            gate=manifest.gate if manifest else "",
             problem=problem,
         )
 

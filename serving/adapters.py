@@ -112,6 +112,13 @@ class Adapters:
         sentences = (self._problems.get(persona), mute)
         return " ".join(sentence for sentence in sentences if sentence) or None
 
+    def forced_notice(self, persona: str) -> str | None:
+        """What to know of the version that speaks, if it was published although gates failed."""
+        version = self._speaking.get(persona)
+        if version is None:
+            return None
+        return self._loaded.forced_notice(engine_name(persona, version))
+
     def verify(self, target: RegisteredVersion) -> None:
         """Check a version offline, as a reload would; see LoadedAdapters."""
         self._loaded.verify(target)
@@ -224,6 +231,8 @@ class Adapters:
             )
             came_from = f", before that {version_name(before.live)}" if before.live else ""
         message = f"{persona} now speaks with {version_name(version)}{came_from}."
+        if (notice := self._loaded.forced_notice(engine_name(persona, version))) is not None:
+            message += f" {notice}"
         line = self._log.line(persona, action, before.live, version, cause, "done", message)
         if not await asyncio.to_thread(self._ledger.swap, before, after, line):
             raise AdapterError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from personae.errors import AdapterError
@@ -32,6 +33,21 @@ makes up to 0.11 when one model answers in batches of different sizes."""
 _SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What a version's answers to the test questions show."""
+
+    spoke: bool
+    differs: bool
+    """From the base model."""
+    off_nats: float | None
+    """Mean |Δ log-probability| from its reference answers; None if there is nothing to compare."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.off_nats is None or self.off_nats <= AGREEMENT
+
+
 async def canary(
     engine: EngineClient,
     persona: Persona,
@@ -41,7 +57,54 @@ async def canary(
     base_answers: dict[str, GreedyAnswer] | None,
     at_once: bool = False,
 ) -> None:
-    """Let a loaded version prove itself.
+    """Let a loaded version prove itself; arguments as `examine`.
+
+    Raises:
+        AdapterError: it must not be put in charge; says why and what to do.
+        EngineUnavailable: the engine could not be asked.
+    """
+    found = await examine(
+        engine,
+        persona,
+        version,
+        base_model=base_model,
+        base_answers=base_answers,
+        at_once=at_once,
+    )
+    title = f"{persona.id} {version.name}"
+    if not found.spoke:
+        raise AdapterError(
+            f"{title} was loaded but said nothing to a test question, so it was not put in charge. "
+            "Train it again."
+        )
+    if not found.differs:
+        raise AdapterError(
+            f"{title} was loaded but speaks exactly like the base model, so it was not put in charge. "
+            f"Train it longer, or look whether the engine applies adapters to {base_model}."
+        )
+    if found.off_nats is None:
+        log.info("canary of %s: it differs from the base; there is nothing to compare", title)
+        return
+    log.info("canary of %s: %.3f nats off its reference", title, found.off_nats)
+    if not found.agrees:
+        raise AdapterError(
+            f"{title} answers test questions otherwise than where it was trained "
+            f"({found.off_nats:.2f} nats off, {AGREEMENT:g} are allowed), so it was not put in charge. "
+            "The engine applies it wrongly, or runs other base weights or a coarser number format than "
+            "it was trained on: compare them with its manifest, or train it again for this base."
+        )
+
+
+async def examine(
+    engine: EngineClient,
+    persona: Persona,
+    version: RegisteredVersion,
+    *,
+    base_model: str,
+    base_answers: dict[str, GreedyAnswer] | None,
+    at_once: bool = False,
+) -> Findings:
+    """Ask a loaded version the test questions.
 
     Args:
         base_answers: what the base model says to this persona's questions, by their names; those
@@ -51,7 +114,7 @@ async def canary(
             after the other, people's answers go on nearly as if nothing happened.
 
     Raises:
-        AdapterError: it must not be put in charge; says why and what to do.
+        AdapterError: the engine can't answer as this version.
         EngineUnavailable: the engine could not be asked.
     """
     prompts = reference_prompts(persona)
@@ -74,35 +137,17 @@ async def canary(
     said = {name: task.result() for name, task in voice.items()}
     if base_answers is not None:
         base_answers |= {name: task.result() for name, task in plain.items()}
-    title = f"{persona.id} {version.name}"
-    if not any(answer.text.strip() for answer in said.values()):
-        raise AdapterError(
-            f"{title} was loaded but said nothing to a test question, so it was not put in charge. "
-            "Train it again."
-        )
     recorded = version.manifest.reference if version.manifest is not None else None
     references = [answer for answer in recorded or () if answer.prompt in said]
     if base_answers is not None:
         differs = _differs(said, base_answers)
     else:
         differs = _differs_from_recorded(said, references)
-    if not differs:
-        raise AdapterError(
-            f"{title} was loaded but speaks exactly like the base model, so it was not put in charge. "
-            f"Train it longer, or look whether the engine applies adapters to {base_model}."
-        )
-    off = _off_reference(said, references)
-    if off is None:
-        log.info("canary of %s: it differs from the base; there is nothing to compare", title)
-        return
-    log.info("canary of %s: %.3f nats off its reference", title, off)
-    if off > AGREEMENT:
-        raise AdapterError(
-            f"{title} answers test questions otherwise than where it was trained ({off:.2f} nats off, "
-            f"{AGREEMENT:g} are allowed), so it was not put in charge. The engine applies it wrongly, "
-            "or runs other base weights or a coarser number format than it was trained on: compare "
-            "them with its manifest, or train it again for this base."
-        )
+    return Findings(
+        spoke=any(answer.text.strip() for answer in said.values()),
+        differs=differs,
+        off_nats=_off_reference(said, references),
+    )
 
 
 def _differs(said: Mapping[str, GreedyAnswer], base: Mapping[str, GreedyAnswer]) -> bool:

@@ -123,6 +123,14 @@ class EngineClient:
         except (ValueError, KeyError, TypeError) as err:
             raise EngineUnavailable(f"The engine can't tell its models ({err}).") from err
 
+    async def version(self) -> str:
+        """What the engine says it is, "vLLM 0.32.0"; empty if it does not say."""
+        try:
+            status, body = await self._control("GET", "/version")
+            return f"vLLM {json.loads(body)['version']}" if status == 200 else ""
+        except (EngineUnavailable, ValueError, KeyError, TypeError):
+            return ""
+
     async def load_adapter(self, name: str, folder: Path) -> None:
         """Load adapter weights under a name of their own. Loading a loaded name is no error.
 

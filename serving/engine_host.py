@@ -244,8 +244,13 @@ def managed_engine_process(
     adapter_slots: int,
     adapters_in_memory: int,
     log_file: Path,
+    log_level: str | None = None,
 ) -> ChildProcess:
-    """The supervised vLLM process of a configuration."""
+    """The supervised vLLM process of a configuration.
+
+    Args:
+        log_level: "DEBUG" makes it name each module it puts an adapter on; its log then holds prompts.
+    """
 
     async def remove_socket(code: int) -> None:
         # A killed vLLM leaves its socket behind, and the next one can't bind to it.
@@ -260,7 +265,8 @@ def managed_engine_process(
             adapter_slots=adapter_slots,
             adapters_in_memory=adapters_in_memory,
         ),
-        environment=engine_environment(config, os.environ, private_folder=socket.parent),
+        environment=engine_environment(config, os.environ, private_folder=socket.parent)
+        | ({"VLLM_LOGGING_LEVEL": log_level} if log_level else {}),
         log_file=log_file,
         on_exit=remove_socket,
     )

@@ -144,7 +144,11 @@ class _Routes:
         for persona in self._cast.values():
             base = self._bases.of(persona.id)
             version = base.adapters.live_version(persona.id)
-            problems = [self._bases.problem(persona.id), self._retriever.problem(persona.id)]
+            problems = [
+                base.adapters.forced_notice(persona.id),
+                self._bases.problem(persona.id),
+                self._retriever.problem(persona.id),
+            ]
             sentences = [self._answerer.notice(persona, version), *problems]
             cards.append(
                 PersonaCard(

@@ -71,6 +71,7 @@ class LoadedAdapters:
         self._leases: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
         self._failures: dict[str, _Failure] = {}
+        self._forced: dict[str, str] = {}
         self._base_answers: dict[str, dict[str, GreedyAnswer]] = {}
         self.serving = True
         """Whether people are being answered meanwhile; a canary is gentle then."""
@@ -78,6 +79,10 @@ class LoadedAdapters:
     def is_sound(self, name: str) -> bool:
         """Whether a version is in the engine, and has passed its canary there."""
         return name in self._sound
+
+    def forced_notice(self, name: str) -> str | None:
+        """What to know of a version that was published although gates failed; None of another."""
+        return self._forced.get(name)
 
     def __bool__(self) -> bool:
         """Whether the engine holds any adapter."""
@@ -146,6 +151,8 @@ class LoadedAdapters:
             raise
         self._sound.add(name)
         self._failures.pop(name, None)
+        if target.manifest is not None and target.manifest.forced_notice is not None:
+            self._forced[name] = target.manifest.forced_notice
 
     async def why_unusable(self, persona: str, version: int) -> str | None:
         """None once a version is sound in the engine, which is seen to; else why it can't be.

@@ -92,7 +92,7 @@ async def running_service(
     tracing = tracing_to(config.observability.traces)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, tracing.close)
-        ledger = await asyncio.to_thread(Ledger, _ledger_url(config))
+        ledger = await asyncio.to_thread(Ledger, ledger_url(config))
         stack.callback(ledger.close)
         unanswered = Unanswered(ledger.database)
         registry = Registry(config.adapters)
@@ -236,7 +236,7 @@ def _base_shapes(config: Config, engine: EngineConfig) -> dict[str, tuple[int, i
     return module_shapes(model_folder(config.models, engine.base_model))
 
 
-def _ledger_url(config: Config) -> str:
+def ledger_url(config: Config) -> str:
     if config.secrets.database_url is not None:
         return config.secrets.database_url.get_secret_value()
     config.home.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from personae.cli.export import adapters_export, adapters_pull, adapters_push
 from personae.cli.talk import gateway_client
 from personae.cli.terminal import print_json
 from personae.config import Config
 from personae.errors import AdapterError, ConfigError
-from personae.manifest import BaseModelRef, verify_adapter
+from personae.manifest import PASSED, BaseModelRef, verify_adapter
 from personae.persona import Persona, load_cast
 from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry, parse_version
@@ -51,11 +52,20 @@ def adapters_list(context: Context, url: str | None, as_json: bool) -> None:
         if persona.problem is not None:
             click.echo(f"  {persona.problem}")
         for version in persona.versions:
-            why = f"  {version.problem}" if version.problem else ""
+            why = _unproven(version.gate) + (f"  {version.problem}" if version.problem else "")
             click.echo(
                 f"  {version.version:<5} {version.sha8}  {version.state:<10}"
                 f"{version.base_model}  {version.created_at}{why}"
             )
+
+
+def _unproven(gate: str) -> str:
+    """What is shown of a version's gates: nothing if it passed them.
+
+    >>> _unproven("forced: a demo (failed: identity)")
+    '  [forced: a demo (failed: identity)]'
+    """
+    return f"  [{gate}]" if gate not in ("", PASSED) else ""
 
 
 @adapters.command("history")
@@ -76,7 +86,7 @@ def adapters_history(context: Context, persona: str, url: str | None, as_json: b
         return
     for entry in history.entries:
         move = f"{entry.before or 'prompt only'} → {entry.after or 'prompt only'}"
-        why = f" ({entry.reason})" if entry.reason else ""
+        why = (f" ({entry.reason})" if entry.reason else "") + _unproven(entry.gate)
         click.echo(
             f"{entry.at[:19]}  {entry.action:<8} {entry.outcome:<9} {move}  {entry.actor}{why}"
         )
@@ -188,3 +198,8 @@ def adapters_rollback(
             return await client.rollback(persona, _change(reason))
 
     _print_outcome(asyncio.run(change()), as_json)
+
+
+adapters.add_command(adapters_export)
+adapters.add_command(adapters_push)
+adapters.add_command(adapters_pull)

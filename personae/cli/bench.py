@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from personae.cli.bench_training import training
 from personae.cli.prepare import ensure_model
 from personae.cli.terminal import say, shown_progress
 from personae.config import Config
@@ -31,7 +32,7 @@ _existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.group()
 def bench() -> None:
-    """Measure this machine: speed, exactness, reloads, overload, search, answers."""
+    """Measure this machine: speed, exactness, reloads, overload, search, answers, training."""
 
 
 @bench.command("serving")
@@ -234,3 +235,6 @@ def _run(work: Coroutine[Any, Any, dict[str, Any]], config: Config) -> dict[str,
         "command": shlex.join(["personae", *sys.argv[1:]]),
     }
     return result
+
+
+bench.add_command(training)

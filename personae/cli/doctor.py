@@ -118,6 +118,7 @@ def _models(config: Config, cast: Cast) -> Iterator[Finding]:
 def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
     from serving.bases import no_engine_for
     from serving.retrieval.snapshot import current_snapshot
+    from training.release.rights import missing_rights
 
     registry = Registry(config.adapters)
     for persona in cast.values():
@@ -126,6 +127,12 @@ def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
             instead = config.engine.base_model
             yield _problem("base", no_engine_for(persona.id, wanted, instead=instead))
             continue
+        if missing := missing_rights(persona):
+            yield _note(
+                "rights",
+                f"{persona.id} can be tried and not published until persona.toml has "
+                f"{', '.join(missing)}.",
+            )
         versions = registry.versions(persona.id)
         if current_snapshot(config.indexes, persona.id) is None:
             yield _note(

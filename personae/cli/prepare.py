@@ -15,7 +15,9 @@ from personae.progress import Progress
 from personae.registry import Registry
 from personae.weights import model_folder, read_model_manifest
 
-_LOCAL_SOURCES = ("sotu", "folder")
+_LOCAL_SOURCES = (
+    "sotu", "folder", "wordpress", "x_archive", "medium", "substack", "slack_export", "discord_export"
+)  # fmt: skip
 """Kinds of sources that are read without a network, and so without being asked."""
 
 

@@ -1,68 +1,193 @@
-"""`personae train`: make a voice, measure it, publish it."""
+"""`personae train`: make a voice, measure it, publish it.
+
+`run` does it all: models and corpus → samples → plan → training → evaluation → alive check → gates →
+registry. Each part finds what it finished before, so a rerun goes on where the last one stopped.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from personae.cli.terminal import say, shown_progress
-from personae.persona import load_cast
-from personae.registry import Registry
+from personae.cli.evaluate import evaluate_command
+from personae.cli.plan import plan as plan_command
+from personae.cli.plan import planned
+from personae.cli.publish import publish_command, release, show, try_command
+from personae.cli.synthesize import synthesize, written_samples
+from personae.cli.terminal import print_json, say, shown_progress
+from personae.cli.training_samples import adapter_rank, ensure_training_input, recipe, samples_of
+from personae.config import Config
+from personae.errors import AdapterError
+from personae.persona import Cast, Persona, load_cast
+from personae.progress import Progress
 
 if TYPE_CHECKING:
     from personae.cli import Context
+    from training.samples.dataset import Dataset
+    from training.tune.run_folder import TrainSettings
+
+_LIVE_SECONDS = 20.0
 
 
 @click.group()
 def train() -> None:
-    """Voices: train an adapter and publish it to the registry."""
+    """Voices: plan, train, measure, try, publish."""
 
 
 @train.command("run")
 @click.argument("persona")
 @click.option("--steps", type=click.IntRange(1), help="Training steps (default: the recipe's).")
+@click.option(
+    "--sweep",
+    "trials",
+    type=click.IntRange(2, 1000),
+    help="Try so many settings first, in short trainings.",
+)
+@click.option(
+    "--sweep-minutes",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="No trial begins after so long.",
+)
 @click.option("--publish/--no-publish", default=True, help="Add the result to the registry.")
+@click.option("--force", is_flag=True, help="Publish although gates fail; it stays visible.")
+@click.option("--reason", default="", help="Why, for whoever sees the version later.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was published as JSON.")
 @click.pass_obj
-def train_run(context: Context, persona: str, steps: int | None, publish: bool) -> None:
-    """Train an adapter for PERSONA on its base model. Interrupted, a rerun goes on."""
-    from personae.cli.prepare import ensure_corpus, ensure_model, import_shipped_adapters
-    from training.release.publish import publish as publish_run
-    from training.tune.train import TrainSettings, train_adapter
+def train_run(
+    context: Context,
+    persona: str,
+    steps: int | None,
+    trials: int | None,
+    sweep_minutes: float,
+    publish: bool,
+    force: bool,
+    reason: str,
+    as_json: bool,
+) -> int:
+    """Train a voice for PERSONA, measure it, and publish it if it passes its gates.
 
+    Interrupted at any moment, the same command goes on where it stopped.
+    """
+    if reason and not force:
+        raise AdapterError("--reason belongs to --force. Give both or neither.")
     config = context.config()
     cast = load_cast(config.cast)
     member = cast[persona]
-    base_model = member.base_model or config.engine.base_model
-    settings = TrainSettings() if steps is None else TrainSettings(steps=steps)
     with shown_progress() as progress:
-        ensure_model(config, base_model, progress=progress)
-        ensure_corpus(config, cast, member, progress=progress)
-        run = train_adapter(
-            member,
-            persona_folder=cast.folder(persona),
+        run = _trained(config, cast, member, steps, trials, sweep_minutes, progress)
+    say(f"Trained: {run}")
+    with shown_progress() as progress:
+        _measure(config, cast, member, run, progress)
+    if not publish:
+        say(f'Not published. Hear it with `personae train try {persona} "Who are you?"`.')
+        return 0
+    with shown_progress() as progress:
+        published = release(
+            config, cast, member, run, force_reason=reason if force else None, progress=progress
+        )
+    if as_json:
+        print_json(published)
+    else:
+        show(published, as_json=False)
+    return 0 if published.version is not None else 1
+
+
+def _trained(
+    config: Config,
+    cast: Cast,
+    persona: Persona,
+    steps: int | None,
+    trials: int | None,
+    sweep_minutes: float,
+    progress: Progress,
+) -> Path:
+    """The finished run of the settings asked for, or of those a sweep chose."""
+    from training.tune.plan import sentences
+    from training.tune.sweep import sweep
+    from training.tune.train import train_adapter
+
+    ensure_training_input(config, cast, persona, progress=progress)
+    written, price = written_samples(config, persona, progress=progress)
+
+    def samples(settings: TrainSettings) -> Dataset:
+        return samples_of(config, persona, settings, synthesized=written, progress=progress)
+
+    def trained(settings: TrainSettings) -> Path:
+        return train_adapter(
+            persona,
+            persona_folder=cast.folder(persona.id),
             models=config.models,
-            base_model=base_model,
+            base_model=persona.base_model or config.engine.base_model,
             corpora=config.corpora,
             runs=config.runs,
             settings=settings,
+            max_adapter_rank=adapter_rank(config, persona),
+            dataset=samples(settings),
+            progress=progress,
+            live=_live(),
+        )
+
+    settings = recipe(config, persona, steps=steps)
+    found = planned(
+        config, cast, persona, settings, samples(settings), price, only_new=True, progress=progress
+    )
+    for line in sentences(found) if found is not None else ():
+        say(line)
+    if trials is not None:
+        settings = sweep(
+            trained,
+            settings,
+            config.runs / persona.id / "sweep",
+            trials=trials,
+            minutes=sweep_minutes,
+            max_adapter_rank=adapter_rank(config, persona),
             progress=progress,
         )
-    click.echo(f"Trained: {run}")
-    if publish:
-        # First, so that the new one gets a number above them.
-        import_shipped_adapters(config, cast, member)
-        with shown_progress() as progress:
-            added = publish_run(
-                run,
-                member,
-                models=config.models,
-                registry=Registry(config.adapters),
-                progress=progress,
-            )
-        click.echo(
-            f"Published {persona} {added.name}. "
-            f"Put it in charge with `personae adapters reload {persona}`."
+        say(
+            f"The sweep chose a rate of {settings.learning_rate:.2g}, rank {settings.rank} and "
+            f"{settings.steps} steps."
         )
-    else:
-        say("Publish it with `personae train run` again, without --no-publish.")
+    return trained(settings)
+
+
+def _measure(config: Config, cast: Cast, persona: Persona, run: Path, progress: Progress) -> None:
+    from training.evaluate.evaluate import FOLDER, evaluate_run
+    from training.evaluate.evaluation import REPORT
+
+    evaluate_run(
+        persona,
+        run,
+        persona_folder=cast.folder(persona.id),
+        corpora=config.corpora,
+        models=config.models,
+        base_model=persona.base_model or config.engine.base_model,
+        embedder=config.retrieval.embedder,
+        progress=progress,
+    )
+    say(f"Measured: {run / FOLDER / REPORT}")
+
+
+def _live() -> Callable[[str], None]:
+    """Says loss, speed and time left now and then."""
+    said = time.monotonic()
+
+    def live(line: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _LIVE_SECONDS:
+            said = time.monotonic()
+            say(f"  {line}")
+
+    return live
+
+
+train.add_command(plan_command)
+train.add_command(synthesize)
+train.add_command(evaluate_command)
+train.add_command(try_command)
+train.add_command(publish_command)

@@ -17,7 +17,12 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from personae.weights import read_safetensors_header
+
 BASE_MODEL = "smollm2-135m"
+# As vLLM packs the layers of a Llama.
+_PACKED = dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj")
+_PACKED |= dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj")
 WORDS = ("We ", "must ", "think ", "anew.")
 
 
@@ -37,6 +42,8 @@ class FakeEngine:
         refuse_next_load: reason with which the next adapter load is refused.
         deaf_to_adapters: answer as the base whatever is asked for, which is what vLLM does, without a
             word, with an adapter that matches no module.
+        template: another one makes other log-probabilities, as another chat template does.
+        debug_log: where it names the modules an adapter is put on, as vLLM does at DEBUG; None: nowhere.
         log_probs: "told" (as vLLM does), "left out" of the reply, or "refused" as an unknown parameter.
         keep_requests: whether `requests` grows; a load test would fill the memory.
     """
@@ -61,17 +68,27 @@ class FakeEngine:
         self.unhealthy = False
         self.refuse_next_load: str | None = None
         self.deaf_to_adapters = False
+        self.template = ""
+        self.debug_log: Path | None = None
+        self.unserved_modules: tuple[str, ...] = ()
+        """Last names of modules that no adapter is put on."""
         self.log_probs: Literal["told", "left out", "refused"] = "told"
         self.keep_requests = True
         self.url = ""
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def start(self, socket: Path | None = None) -> None:
+        """On a free port of loopback, or on a Unix socket."""
         app = web.Application()
         app.add_routes(
             [
                 web.get("/health", self._health),
                 web.get("/metrics", self._metrics),
+                web.get("/version", self._version),
                 web.get("/v1/models", self._models),
                 web.post("/v1/load_lora_adapter", self._load),
                 web.post("/v1/unload_lora_adapter", self._unload),
@@ -80,10 +97,11 @@ class FakeEngine:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        if socket is not None:
+            await web.UnixSite(self._runner, str(socket)).start()
+            return
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
 
     async def __aexit__(self, *_exception: object) -> None:
         assert self._runner is not None
@@ -103,6 +121,9 @@ class FakeEngine:
             f'block_size="16",cache_dtype="auto",engine="0",num_gpu_blocks="{self.cache_blocks}"'
         )
         return web.Response(text=f"# TYPE x gauge\nvllm:cache_config_info{{{labels}}} 1.0\n")
+
+    async def _version(self, request: web.Request) -> web.Response:
+        return web.json_response({"version": "0.0.fake"})
 
     async def _models(self, request: web.Request) -> web.Response:
         cards = [{"id": name, "object": "model"} for name in (self.base_model, *self.adapters)]
@@ -150,6 +171,7 @@ class FakeEngine:
         model = body["model"]
         if model != self.base_model and model not in self.adapters:
             return _error(404, f"The model `{model}` does not exist.", "NotFoundError")
+        self._name_modules(model)
         if not body.get("stream"):
             return await self._whole_chat(body)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
@@ -202,6 +224,26 @@ class FakeEngine:
     def _speaker(self, model: str) -> str:
         return self.base_model if self.deaf_to_adapters else model
 
+    def _name_modules(self, model: str) -> None:
+        """vLLM puts an adapter on the model when the first question comes, and names packed layers."""
+        if self.debug_log is None or model not in self.adapters or self.deaf_to_adapters:
+            return
+        path = Path(self.adapters[model]) / "adapter_model.safetensors"
+        header, _start = read_safetensors_header(path)
+        modules = {
+            name.removeprefix("base_model.model.").rpartition(".lora_")[0] for name in header
+        }
+        with self.debug_log.open("a", encoding="utf-8") as log:
+            for module in sorted(modules):
+                parent, _, last = module.rpartition(".")
+                if last in self.unserved_modules:
+                    continue
+                name = f"{parent}.{_PACKED.get(last, last)}"
+                log.write(
+                    "(EngineCore pid=1) DEBUG 11-21 13:00:00 [lora/model_manager.py:395] "
+                    f"Successfully loaded LoRA weights for module {name}.\n"
+                )
+
     async def _whole_chat(self, body: dict[str, Any]) -> web.Response:
         """The reply of vLLM 0.32 with `stream: false`, `logprobs` included."""
         model = body["model"]
@@ -217,7 +259,7 @@ class FakeEngine:
             weights = weights_key(self.adapters[speaker]) if speaker in self.adapters else speaker
             count = body.get("top_logprobs") or 0
             content = [
-                _place(weights, body["messages"], number, piece, count)
+                _place(self.template + weights, body["messages"], number, piece, count)
                 for number, piece in enumerate(kept)
             ]
         choice = {

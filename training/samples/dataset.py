@@ -18,8 +18,20 @@ from personae.errors import CorpusError
 from personae.persona import Persona
 from training.samples.conversations import outside_topics
 from training.samples.pairs import Kind, Sample, SampleMaker
+from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 
-SHARES: dict[Kind, float] = {"ask": 0.56, "rewrite": 0.3, "identity": 0.09, "refusal": 0.05}
+SHARES: dict[Kind, float] = {
+    "open": 0.30,
+    "ask": 0.20,
+    "continue": 0.14,
+    "rewrite": 0.26,
+    "identity": 0.07,
+    "refusal": 0.03,
+}
+MEASURED: tuple[Kind, ...] = ("open", "ask", "rewrite")
+"""What held-out loss is measured on, in equal parts."""
+SYNTHESIZED_SHARE = 0.6
+"""At most so many samples are ones a model wrote; the rest is made by rules, in `SHARES`."""
 HELD_OUT_WORDS = 0.1
 """The newest documents are held out until they make up this share of the words."""
 
@@ -57,32 +69,64 @@ def split_documents(documents: Sequence[Document]) -> tuple[list[Document], list
 
 
 def make_dataset(
-    persona: Persona, documents: Sequence[Document], *, count: int, held_out_count: int, seed: int
+    persona: Persona,
+    documents: Sequence[Document],
+    *,
+    count: int,
+    held_out_count: int,
+    seed: int,
+    words: Thesaurus = NO_OTHER_WORDS,
+    synthesized: Sequence[Sample] = (),
 ) -> Dataset:
-    """`count` training samples in `SHARES`, and `held_out_count` ask and rewrite samples to measure on.
+    """`count` training samples in `SHARES`, and `held_out_count` samples to measure on.
+
+    Args:
+        words: other words for the author's (`training.samples.thesaurus`), for the plain side of rewrites.
+        synthesized: samples a model wrote of the training documents; of held-out ones none is taken.
 
     Raises:
         CorpusError: the corpus is too small to cut targets from.
     """
     training, held_out = split_documents(documents)
-    vocabulary = {word for doc in documents for word in re.findall(r"[a-z]+", doc.text.lower())}
-    maker = SampleMaker(persona, training, f"{persona.id} train {seed}")
-    topics = outside_topics(vocabulary)
-    made: list[Sample] = []
-    for kind, share in SHARES.items():
-        for number in range(round(count * share)):
-            match kind:
-                case "ask":
-                    made.append(maker.ask(number))
-                case "rewrite":
-                    made.append(maker.rewrite(number))
-                case "identity":
-                    made.append(maker.identity(number))
-                case "refusal":
-                    made.append(maker.refusal(topics[number % len(topics)]))
+    maker = SampleMaker(persona, training, f"{persona.id} train {seed}", words=words)
+    away = {document.id for document in held_out}
+    written = [sample for sample in synthesized if sample.document_id not in away]
+    maker.random.shuffle(written)
+    made = written[: round(count * SYNTHESIZED_SHARE)]
+    made += _by_rules(maker, count - len(made), _vocabulary(documents))
     maker.random.shuffle(made)
-    measure = SampleMaker(persona, held_out, f"{persona.id} held out {seed}")
-    half = held_out_count // 2
-    measured = [measure.ask(number) for number in range(held_out_count - half)]
-    measured += [measure.rewrite(number) for number in range(half)]
+    measure = SampleMaker(persona, held_out, f"{persona.id} held out {seed}", words=words)
+    measured = [
+        _sample(measure, MEASURED[number % len(MEASURED)], number // len(MEASURED), [])
+        for number in range(held_out_count)
+    ]
     return Dataset(made, measured, [document.id for document in held_out])
+
+
+def _by_rules(maker: SampleMaker, count: int, vocabulary: set[str]) -> list[Sample]:
+    topics = outside_topics(vocabulary)
+    return [
+        _sample(maker, kind, number, topics)
+        for kind, share in SHARES.items()
+        for number in range(round(count * share))
+    ]
+
+
+def _sample(maker: SampleMaker, kind: Kind, number: int, topics: Sequence[str]) -> Sample:
+    match kind:
+        case "open":
+            return maker.open(number)
+        case "ask":
+            return maker.ask(number)
+        case "continue":
+            return maker.continue_(number)
+        case "rewrite":
+            return maker.rewrite(number)
+        case "identity":
+            return maker.identity(number)
+        case "refusal":
+            return maker.refusal(topics[number % len(topics)])
+
+
+def _vocabulary(documents: Sequence[Document]) -> set[str]:
+    return {word for doc in documents for word in re.findall(r"[a-z]+", doc.text.lower())}

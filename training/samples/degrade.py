@@ -1,84 +1,26 @@
 """Make an author's passage plain: the input side of rewrite samples, without any model.
 
-In: a passage in the author's voice. Out: what somebody else might have typed to say the same: study
-notes, or a school essay in short sentences and everyday words. Rules and one small table; the same
-text always gives the same result.
+In: a passage in the author's voice. Out: what somebody else might have typed to say the same: study notes, a
+school essay, or the exercise of somebody who learns English. What is learned is the way back, so a source has
+to differ from its target: a source that keeps its words teaches to copy. Names and numbers stay. The
+same text always gives the same result.
+
+    plain_english    short sentences in everyday words, clauses turned round
+    study_notes      bullets without small words
+    learner_english  simple words, few articles, simple tenses
 """
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 from personae.corpus import sentences
+from training.samples.plain_words import PLAIN_WORDS
+from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 
-# Elevated or dated words and the everyday ones a present-day writer would use.
-PLAIN_WORDS = {
-    "abundant": "plenty of", "accordingly": "so", "acquire": "get", "adequate": "enough",
-    "adjacent": "nearby", "adopt": "take up", "afford": "give", "aforesaid": "", "aggregate": "total",
-    "alike": "both", "altogether": "fully", "amongst": "among", "ample": "enough", "anew": "again",
-    "animated": "moved", "apprehend": "fear", "apprehension": "fear", "ardent": "strong",
-    "ascertain": "find out", "ascertained": "found out", "assemble": "meet", "assembled": "met",
-    "assent": "agree", "assistance": "help", "attain": "reach", "attained": "reached",
-    "augment": "increase", "augmented": "increased", "avail": "use", "befall": "happen to",
-    "behold": "see", "bestow": "give", "bestowed": "gave", "betwixt": "between", "bounteous": "rich",
-    "bountiful": "rich", "calamity": "disaster", "cease": "stop", "ceased": "stopped",
-    "cherish": "love", "citizens": "people", "commence": "start", "commenced": "started",
-    "commend": "recommend", "compel": "force", "compelled": "forced", "comprehend": "understand",
-    "conceive": "think", "concur": "agree", "confer": "give", "conferred": "gave", "consent": "agree",
-    "consequence": "result", "consequently": "so", "contend": "argue", "continuance": "staying",
-    "deem": "think", "deemed": "thought", "demonstrate": "show", "demonstrated": "showed",
-    "depart": "leave", "deprive": "rob", "derive": "get", "derived": "came", "desire": "want",
-    "desirable": "good", "desirous": "eager", "despotism": "tyranny", "devise": "plan",
-    "diminish": "cut", "diminished": "smaller", "discern": "see", "disclose": "show",
-    "discontinue": "stop", "dispose": "settle", "duly": "", "dwell": "live", "earnest": "serious",
-    "earnestly": "really", "effect": "result", "endeavor": "try", "endeavored": "tried",
-    "endure": "last", "enjoin": "order", "ensue": "follow", "entirely": "fully", "ere": "before",
-    "essential": "needed", "establish": "set up", "established": "set up", "esteem": "respect",
-    "evident": "clear", "evil": "bad thing", "exceedingly": "very", "exertion": "effort",
-    "exertions": "efforts", "expedient": "useful", "expenditure": "spending",
-    "expenditures": "spending", "extinguish": "end", "facilitate": "help", "forbear": "hold back",
-    "forthwith": "at once", "foster": "help", "furnish": "give", "furnished": "gave",
-    "furthermore": "also", "grievous": "very bad", "hence": "so", "henceforth": "from now on",
-    "herein": "here", "heretofore": "until now", "hereafter": "later", "herewith": "here",
-    "hitherto": "until now", "immense": "huge", "imperative": "needed", "impose": "put",
-    "inasmuch": "since", "incumbent": "required", "indispensable": "needed", "inhabitants": "people",
-    "inquire": "ask", "insurgent": "rebel", "insurgents": "rebels", "insurrection": "revolt",
-    "intelligence": "news", "iniquity": "wrong", "labor": "work", "laborer": "worker",
-    "laborers": "workers", "lofty": "high", "maintain": "keep", "maintained": "kept",
-    "manifest": "clear", "merely": "only", "moreover": "also", "multitude": "crowd", "nay": "no",
-    "necessity": "need", "nevertheless": "still", "nigh": "near", "notwithstanding": "despite",
-    "numerous": "many", "obtain": "get", "obtained": "got", "occasion": "time", "oppressed": "poor",
-    "ought": "should", "patriotic": "loyal", "peril": "danger", "perilous": "dangerous",
-    "permanent": "lasting", "permit": "let", "perpetual": "lasting", "pertaining": "about",
-    "portion": "part", "possess": "have", "possessed": "had", "precisely": "exactly",
-    "preeminently": "very", "preserve": "keep", "preserved": "kept", "principal": "main",
-    "proceed": "go on", "proclaim": "say", "procure": "get", "prosperity": "wealth",
-    "prosperous": "rich", "provided": "if", "prudent": "wise", "purchase": "buy", "purchased": "bought",
-    "quarrel": "fight", "rebellion": "revolt", "receive": "get", "received": "got", "regard": "see",
-    "remedy": "fix", "render": "make", "rendered": "made", "require": "need", "required": "needed",
-    "requisite": "needed", "resolve": "decide", "respecting": "about", "retain": "keep",
-    "righteous": "fair", "righteousness": "fairness", "scarcely": "hardly", "secure": "get",
-    "sentiment": "feeling", "shall": "will", "slay": "kill", "sought": "tried", "sovereign": "ruler",
-    "strife": "fighting", "subdue": "beat", "submit": "send", "submitted": "sent", "subsequent": "later",
-    "subsequently": "later", "sufficient": "enough", "suppress": "put down", "surrender": "give up",
-    "thereby": "so", "therefore": "so", "therein": "in it", "thereof": "of it", "thereto": "to it",
-    "thereupon": "then", "thither": "there", "throughout": "across", "thus": "so", "toil": "work",
-    "transmit": "send", "transmitted": "sent", "tribunal": "court", "unceasing": "steady",
-    "undertake": "start", "unto": "to", "upon": "on", "utmost": "greatest", "utterly": "fully",
-    "valor": "courage", "vast": "huge", "verily": "truly", "vigilance": "watch", "vigorous": "strong",
-    "welfare": "good", "whatsoever": "any", "whence": "from where", "whereas": "while",
-    "whereby": "by which", "wherein": "in which", "whilst": "while", "whither": "where",
-    "wholly": "fully", "whosoever": "anyone", "wisdom": "sense", "withal": "also", "withhold": "keep",
-    "yield": "give", "yonder": "that",
-    "although": "though", "assist": "help", "began": "started", "begin": "start", "believe": "think",
-    "children": "kids", "commerce": "trade", "concerning": "about", "difficult": "hard",
-    "difficulty": "trouble", "employ": "use", "entire": "whole", "exceed": "go over",
-    "great": "big", "increase": "rise", "men": "people", "nation": "country",
-    "nations": "countries", "perhaps": "maybe", "recommend": "suggest", "regarding": "about",
-    "remain": "stay", "several": "a few", "vessel": "ship", "vessels": "ships", "very": "really",
-    "whether": "if",
-}  # fmt: skip
 _PLAIN_PHRASES = [
     (re.compile(rf"\b{phrase}\b", re.IGNORECASE), plain)
     for phrase, plain in (
@@ -117,33 +59,120 @@ _CLAUSE = re.compile(
     r"|,\s+(?=(?:and|but|for|while|yet|so|nor)\s+(?:\w+\s+){0,3}?"
     r"(?:is|are|was|were|has|have|had|will|would|shall|should|can|could|may|might|must|do|does)\b)"
 )
-_NOTE_WORDS = re.compile(
-    r"\b(?:the|a|an|is|are|was|were|be|been|being|has|have|had|that|which|very|so|such|it|its|there|"
-    r"of course|do|does|did)\s+",
+_TURNABLE = re.compile(
+    r"^(if|when|while|as|although|though|since|because|after|before|until|unless|where|in|on|at|by|for|"
+    r"from|under|with|during|upon|of)\b(.{8,120}?),\s+(.{12,})$",
     re.IGNORECASE,
 )
+"""An opening clause or phrase, a comma, and the rest: said the other way round it means the same."""
+
+_SMALL_WORDS = re.compile(
+    r"\b(?:the|a|an|is|are|was|were|be|been|being|am|has|have|had|having|that|which|who|whom|whose|very|so|"
+    r"such|it|its|it's|there|there's|this|these|those|of course|do|does|did|to|of|for|by|as|at|in|on|"
+    r"with|from|into|upon|our|their|his|her|my|your|we|they|he|she|you|will|would|shall|should|can|could|may|might|must|"
+    r"also|both|either|any|some|all|each|than|then|them|us|him|if|or)\b[ ]*",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r",\s+(?:as|which|who|whom|if|though|although|however|perhaps|it|in|at|by|on|under|with|and|or|whether|so|"
+    r"to|for|from|when|where|while|even|not|without|being|having|of)\b[^,;:.?!]{3,90},\s+"
+)
+_PAIRED = re.compile(r"\b([a-z]{4,}) and ([a-z]{4,})\b")
+_ADJECTIVE = re.compile(
+    r"\b(?!various|previous|several|able)[a-z]{3,}(?:ous|ful|able|ible|ive|less|ical|iest)\s+(?=[a-z]{3,})"
+)
+_LAST_PART = re.compile(r"^(.{50,}),(\s[^,]{8,120})$")
+_NAMED = re.compile(r"[A-Z0-9]")
+"""A name or a number: what holds one stays."""
+_ARTICLE = re.compile(r"\b(?:the|an?)\s+(?=[a-z])")
+_PERFECT = re.compile(r"\b(?:has|have|had)\s+(?:been\s+)?(?=[a-z]+(?:ed|en|t|d)\b)")
+_RELATIVE = re.compile(r"\b(?:(?:of|to|in|by|for|with|from)\s+)?(?:which|whom)\b")
 
 
-def plain_english(text: str) -> str:
+def plain_english(text: str, words: Thesaurus = NO_OTHER_WORDS) -> str:
     """A school essay: one thought a sentence, no connectives, no adverbs of manner, everyday words."""
-    plain = [_sentence(_simple(clause)) for clause in _clauses(text)]
-    return " ".join(clause for clause in plain if clause)
+    chance = _chance("essay", text)
+    plain = []
+    for clause in _clauses(text):
+        simple = words.reworded(_simple(_pruned(clause, chance)), chance, share=0.7)
+        plain.append(_sentence(_turned(simple) if chance.random() < 0.7 else simple))
+    return " ".join(sentence for sentence in plain if sentence)
 
 
-def study_notes(text: str) -> str:
-    """Bulleted notes: the clauses without articles, auxiliaries and end marks."""
+def study_notes(text: str, words: Thesaurus = NO_OTHER_WORDS) -> str:
+    """Bulleted notes: what is left of the clauses without small words and end marks."""
+    chance = _chance("notes", text)
     notes = []
     for clause in _clauses(text):
-        short = _NOTE_WORDS.sub("", _simple(clause)).strip(" .,;:!?")
+        short = _SMALL_WORDS.sub(
+            "", words.reworded(_simple(_pruned(clause, chance)), chance, share=0.5)
+        )
+        short = re.sub(r"\s+([,.;:!?])", r"\1", " ".join(short.split())).strip(" .,;:!?-")
         if short:
-            notes.append(f"- {short[0].lower()}{short[1:]}")
+            notes.append(f"- {_small_first(short)}")
     return "\n".join(notes)
 
 
-DEGRADERS: tuple[Callable[[str], str], ...] = (plain_english, study_notes)
+def learner_english(text: str, words: Thesaurus = NO_OTHER_WORDS) -> str:
+    """An exercise in English: simple words and tenses, most articles forgotten."""
+    chance = _chance("learner", text)
+    plain = []
+    for clause in _clauses(text):
+        simple = words.reworded(_simple(_pruned(clause, chance)), chance, share=0.8)
+        simple = _RELATIVE.sub("that", _PERFECT.sub("", simple))
+        simple = _ARTICLE.sub(lambda found: found.group() if chance.random() < 0.3 else "", simple)
+        plain.append(_sentence(_turned(simple) if chance.random() < 0.5 else simple))
+    return " ".join(sentence for sentence in plain if sentence)
 
 
-def _clauses(text: str) -> list[str]:
+class Degrader(Protocol):
+    __name__: str
+
+    def __call__(self, text: str, words: Thesaurus = NO_OTHER_WORDS) -> str: ...
+
+
+DEGRADERS: tuple[Degrader, ...] = (plain_english, study_notes, learner_english)
+
+
+def _chance(degrader: str, text: str) -> random.Random:
+    return random.Random(f"{degrader} {text}")  # noqa: S311 - wording, no secret
+
+
+def _pruned(clause: str, chance: random.Random) -> str:
+    """Without some of what adorns: asides, one of a pair of words, adjectives, an afterthought."""
+    if chance.random() < 0.8:
+        clause = _ASIDE.sub(
+            lambda aside: aside.group() if _NAMED.search(aside.group()) else " ", clause
+        )
+    clause = _PAIRED.sub(
+        lambda pair: pair.group(chance.choice((1, 2))) if chance.random() < 0.6 else pair.group(),
+        clause,
+    )
+    clause = _ADJECTIVE.sub(lambda found: "" if chance.random() < 0.6 else found.group(), clause)
+    last = _LAST_PART.match(clause)
+    if last and not _NAMED.search(last.group(2)) and chance.random() < 0.4:
+        return last.group(1)
+    return clause
+
+
+def _turned(clause: str) -> str:
+    """ "When it rains, we stay." → "we stay when it rains." """
+    found = _TURNABLE.match(clause.strip())
+    if found is None:
+        return clause
+    opener, rest, main = found.groups()
+    return f"{main.rstrip(' .;,')} {opener.lower()}{rest}"
+
+
+def _small_first(text: str) -> str:
+    """The first letter small, unless the word is a name, "I" or all capitals as far as can be seen."""
+    first = text.split()[0]
+    if first == "I" or first[:2].isupper() or first[:1].isdigit():
+        return text
+    return f"{text[0].lower()}{text[1:]}"
+
+
+def _clauses(text: str) -> Sequence[str]:
     """Stretches that can stand alone; one under four words stays with the one before it."""
     found: list[str] = []
     for sentence in sentences(text):

@@ -1,16 +1,18 @@
 """Training samples from a corpus: what the persona is asked, and the author's own words as the answer.
 
 In: a persona and its documents. Out: `Sample`s, the same ones for the same corpus and seed, without any
-model. Every prompt comes from `personae.prompt`, as in serving. Four kinds:
+model. Every prompt comes from `personae.prompt`, as in serving. Six kinds:
 
-    ask       a question about a passage's topics, with 0-3 passages as retrieval would show them
-              → whole sentences of the author that begin in or near one of those passages
-    rewrite   a stretch of the author made plain (`training.degrade`) → the stretch itself
+    open      a question about a stretch's topics, nothing beside it → the stretch
+    ask       the same with 1-3 passages as retrieval would show them → whole sentences of the author that
+              begin in or near one of those passages and soon leave it
+    continue  "Write … as you did in <title>" → a longer stretch
+    rewrite   a stretch of the author made plain (`training.samples.degrade`) → the stretch itself
     identity  "Who are you?", "Are you an AI?" in many wordings → an imitation of …, a program
     refusal   a question on something the corpus never mentions → the persona's refusal
 
 Which documents are trained on and how many samples of each kind there are is decided in
-`training.dataset`.
+`training.samples.dataset`.
 """
 
 from __future__ import annotations
@@ -27,11 +29,16 @@ from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
 from training.samples.conversations import identity_answer, identity_questions, refusals
 from training.samples.degrade import DEGRADERS
+from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 from training.samples.topics import topics_of
 
-Kind = Literal["ask", "rewrite", "identity", "refusal"]
+Kind = Literal["open", "ask", "continue", "rewrite", "identity", "refusal"]
 
 MIN_TARGET_WORDS, MAX_TARGET_WORDS = 40, 130
+LONG_TARGET_WORDS = 210
+"""Of `continue`: long stretches teach most of the language for the prompt they cost."""
+QUOTED_WORDS = 35
+"""An `ask` target holds at most so many words of a passage beside it: longer ones teach to copy."""
 
 _QUESTIONS = (
     "What do you think about {a}?",
@@ -58,6 +65,14 @@ _OPEN_QUESTIONS = (
     "What do you make of this?",
     "What would you tell us?",
     "What do you see before us?",
+)
+_WRITINGS = (
+    "Write something on {a}.",
+    "Write at length about {a} and {b}.",
+    "Speak to us of {a}.",
+    "Write a passage about {a}, as in {title}.",
+    "Write as you did in {title}.",
+    "Go on writing {title}, about {a}.",
 )
 # An answer that opens with one of these leans on a sentence the reader has not seen.
 _DANGLING = re.compile(
@@ -86,8 +101,16 @@ class Sample:
 class SampleMaker:
     """Makes samples from some documents; the same documents and seed make the same samples."""
 
-    def __init__(self, persona: Persona, documents: Sequence[Document], seed: str) -> None:
+    def __init__(
+        self,
+        persona: Persona,
+        documents: Sequence[Document],
+        seed: str,
+        *,
+        words: Thesaurus = NO_OTHER_WORDS,
+    ) -> None:
         self.persona = persona
+        self.words = words
         self.random = random.Random(seed)  # noqa: S311 - samples, not secrets
         self.passages = [passage for doc in documents for passage in cut_passages(doc)]
         self.topics = topics_of([passage.text for passage in self.passages], most=8)
@@ -103,38 +126,38 @@ class SampleMaker:
                 f"The documents of {persona.id} are too short: no stretch of whole sentences with "
                 f"{MIN_TARGET_WORDS} words. Add more text to the sources and ingest again."
             )
-        self._openings = {start for start in self.starts if start[1] == 0}
         self._order: dict[Kind, list[tuple[int, int]]] = {}
         self._identity = identity_questions(persona)
 
+    def open(self, number: int) -> Sample:
+        index, start = self._start("open", number)
+        target = self._target(index, start, self.random.randint(50, MAX_TARGET_WORDS))
+        question = self._question(self._said(index, target))
+        return self._sample("open", render_ask(self.persona, question), target, index)
+
     def ask(self, number: int) -> Sample:
         index, start = self._start("ask", number)
-        longest = 110
-        if (index, 0) in self._openings and self.random.random() < 0.75:
-            # An answer that begins as the passage in the prompt does: what a small model can do
-            # truthfully is to quote, so it is shown that most.
-            start, longest = 0, 80
-        passage = self.passages[index]
-        target = self._target(index, start, self.random.randint(50, longest))
-        said = target.lower()
-        topics = [t for t in self.topics[index] if t.removeprefix("the ") in said]
-        return Sample(
-            "ask",
-            render_ask(self.persona, self._question(topics), self._context(index)),
-            target,
-            passage.document_id,
-        )
+        target = self._target(index, start, self.random.randint(50, 110))
+        shown = self._shown(self.passages[index]).text
+        own = _words_shared(target, shown) <= QUOTED_WORDS and self.random.random() < 0.9
+        question = self._question(self._said(index, target))
+        passages = self._context(index, own=own)
+        return self._sample("ask", render_ask(self.persona, question, passages), target, index)
+
+    def continue_(self, number: int) -> Sample:
+        index, start = self._start("continue", number)
+        target = self._target(index, start, LONG_TARGET_WORDS, passages=4)
+        topics = self._said(index, target) or ["what lies before us"]
+        template = self.random.choice(_WRITINGS)
+        title = f'"{self.passages[index].title}"'
+        order = template.format(a=topics[0], b=topics[min(1, len(topics) - 1)], title=title)
+        return self._sample("continue", render_ask(self.persona, order), target, index)
 
     def rewrite(self, number: int) -> Sample:
         index, start = self._start("rewrite", number)
         target = self._target(index, start, self.random.randint(MIN_TARGET_WORDS, 90))
-        degrade = DEGRADERS[number % len(DEGRADERS)]
-        return Sample(
-            "rewrite",
-            render_rewrite(self.persona, degrade(target)),
-            target,
-            self.passages[index].document_id,
-        )
+        plain = DEGRADERS[number % len(DEGRADERS)](target, self.words)
+        return self._sample("rewrite", render_rewrite(self.persona, plain), target, index)
 
     def identity(self, number: int) -> Sample:
         question = self._identity[number % len(self._identity)]
@@ -159,15 +182,24 @@ class SampleMaker:
         tic = any(sentence.lower().startswith(tic.lower()) for tic in self.persona.tics)
         return sentence[:1].isupper() and not tic and not _DANGLING.match(sentence)
 
-    def _target(self, index: int, start: int, words: int) -> str:
+    def _sample(self, kind: Kind, messages: list[Message], target: str, index: int) -> Sample:
+        return Sample(kind, messages, target, self.passages[index].document_id)
+
+    def _said(self, index: int, target: str) -> list[str]:
+        """The passage's topics that the target speaks of."""
+        said = target.lower()
+        return [topic for topic in self.topics[index] if topic.removeprefix("the ") in said]
+
+    def _target(self, index: int, start: int, words: int, *, passages: int = 2) -> str:
         """Whole sentences from a start, up to about `words`; "" where none of fitting length begins.
 
-        They may run on into the document's next passage.
+        They may run on into the document's next passages.
         """
         found: list[str] = []
         size = 0
+        longest = max(words, MAX_TARGET_WORDS)
         document = self.passages[index].document_id
-        for passage in self.passages[index : index + 2]:
+        for passage in self.passages[index : index + passages]:
             if passage.document_id != document:
                 break
             for sentence in sentences(passage.text)[start:]:
@@ -175,7 +207,7 @@ class SampleMaker:
                 if size >= MIN_TARGET_WORDS and size + length > words:
                     return " ".join(found)
                 # A sentence that was cut at words, a salutation or a heading ends the stretch.
-                if not _WHOLE_END.search(sentence) or size + length > MAX_TARGET_WORDS:
+                if not _WHOLE_END.search(sentence) or size + length > longest:
                     return " ".join(found) if size >= MIN_TARGET_WORDS else ""
                 found.append(sentence)
                 size += length
@@ -191,25 +223,21 @@ class SampleMaker:
         chosen = self.random.sample(topics[:3], min(2, len(topics)))
         return template.format(a=chosen[0], b=chosen[-1])
 
-    def _context(self, index: int) -> list[PromptPassage]:
-        """None (1 in 5), or 1-3 passages: mostly the target's own, beside neighbours and strangers."""
-        if self.random.random() < 0.2:
-            return []
+    def _context(self, index: int, *, own: bool) -> list[PromptPassage]:
+        """1-3 passages: the target's own, if it may be shown, beside neighbours and strangers."""
         size = self.random.choice((1, 1, 2, 3))
-        chosen = [index] if self.random.random() < 0.9 else []
+        chosen = [index] if own else []
+        # The target may run on into the passage after its own, which is therefore never shown.
         near = [
             other
-            for other in (index - 1, index + 1)
-            if 0 <= other < len(self.passages)
-            and self.passages[other].document_id == self.passages[index].document_id
+            for other in (index - 1,)
+            if other >= 0 and self.passages[other].document_id == self.passages[index].document_id
         ]
-        while len(chosen) < min(size, len(self.passages)):
-            pool = near if near and self.random.random() < 0.5 else range(len(self.passages))
-            other = self.random.choice(pool)
-            if other not in chosen and (other != index or len(self.passages) <= size):
-                chosen.append(other)
-            else:
-                near = []
+        strangers = [place for place in range(len(self.passages)) if abs(place - index) > 1]
+        while len(chosen) < size and (near or strangers):
+            beside = near and (not strangers or self.random.random() < 0.5)
+            pool = near if beside else strangers
+            chosen.append(pool.pop(self.random.randrange(len(pool))))
         self.random.shuffle(chosen)
         return [self._shown(self.passages[other]) for other in chosen]
 
@@ -222,3 +250,8 @@ class SampleMaker:
     def _shown(self, passage: Passage) -> PromptPassage:
         text = first_words(passage.text, self.persona.retrieval.passage_words)
         return PromptPassage(title=passage.title, date=passage.date, text=text)
+
+
+def _words_shared(target: str, shown: str) -> int:
+    """Words of those of the target's sentences that the shown text holds, wholly or up to its end."""
+    return sum(sentence.count(" ") + 1 for sentence in sentences(target) if sentence[:60] in shown)

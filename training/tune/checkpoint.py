@@ -18,7 +18,7 @@ from typing import Any
 
 from personae.errors import AdapterError
 from personae.files import folder_written_aside, write_atomic
-from training.tune.run_folder import CHECKPOINT, keep_metrics_until
+from training.tune.run_folder import CHECKPOINT, TrainSettings, keep_metrics_until
 from training.tune.steps import Optimizer
 
 log = logging.getLogger(__name__)
@@ -29,18 +29,36 @@ class TrainState:
     """What a checkpoint holds beside the tensors."""
 
     step: int = 0
-    best_loss: float = math.inf
     best_step: int = 0
+    without_better: int = 0
+    """Evaluations since the best one."""
     seconds: float = 0.0
     before: dict[str, float] | None = None
     best: dict[str, float] | None = None
+    stopped: str = ""
+    """Why it ended before the last step: "held-out loss" or "memorization"; "" when it did not."""
 
-    def note_evaluation(self, found: dict[str, float]) -> bool:
-        """Whether this is the best so far; if so it is remembered."""
-        if not found["held_out_loss"] < self.best_loss:
-            return False
-        self.best_loss, self.best_step, self.best = found["held_out_loss"], self.step, found
-        return True
+    def note_evaluation(self, found: dict[str, float], settings: TrainSettings) -> bool:
+        """Whether this is the best so far; if so it is remembered.
+
+        One that recites is only better than another that does. Training stops after `patience` that
+        were not better, or where the same number recite.
+        """
+
+        def worth(figures: dict[str, float]) -> tuple[bool, float]:
+            return recites(figures), figures["held_out_loss"]
+
+        def recites(figures: dict[str, float]) -> bool:
+            return figures.get("copied_words", 0.0) > settings.copied_words
+
+        loss = found["held_out_loss"]
+        if math.isfinite(loss) and (self.best is None or worth(found) < worth(self.best)):
+            self.best_step, self.best, self.without_better = self.step, found, 0
+            return True
+        self.without_better += 1
+        if self.without_better >= settings.patience:
+            self.stopped = "memorization" if recites(found) else "held-out loss"
+        return False
 
 
 @contextlib.contextmanager
@@ -77,13 +95,17 @@ def save_checkpoint(run: Path, optimizer: Optimizer, state: TrainState) -> None:
         (aside / "state.json").write_text(json.dumps(vars(state)), encoding="utf-8")
 
 
-def resume(run: Path, optimizer: Optimizer) -> TrainState:
-    """The last checkpoint's state, with its tensors put into the optimizer; a fresh one without."""
+def resume(run: Path, optimizer: Optimizer, *, writes: bool = True) -> TrainState:
+    """The last checkpoint's state, with its tensors put into the optimizer; a fresh one without.
+
+    `writes`: whether this process may mend the metrics file.
+    """
     import torch
 
     folder = run / CHECKPOINT
     if not (folder / "state.json").is_file():
-        keep_metrics_until(run, -1)
+        if writes:
+            keep_metrics_until(run, -1)
         return TrainState()
     state = TrainState(**json.loads((folder / "state.json").read_bytes()))
     saved = torch.load(folder / "tensors.pt", weights_only=True)
@@ -92,6 +114,7 @@ def resume(run: Path, optimizer: Optimizer) -> TrainState:
             master.copy_(tensor)
     optimizer.adam.load_state_dict(saved["adam"])
     optimizer.write_back()
-    keep_metrics_until(run, state.step)
+    if writes:
+        keep_metrics_until(run, state.step)
     log.info("resuming at step %d", state.step)
     return state

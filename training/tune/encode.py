@@ -2,7 +2,8 @@
 
 In: samples and the base model's tokenizer. Out: `Encoded` rows: the prompt exactly as the chat template
 renders it (as in serving), then the target, then the end of the turn. Only target and end are
-labelled; the end is labelled exactly once. Checked here, before hours are spent.
+labelled; the end is labelled exactly once. For continued pre-training plain texts become rows in which
+everything is learned. What must hold of all rows together is in `training.tune.preflight`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from typing import Any
 
 from personae.errors import ModelError
 from training.samples.pairs import Sample
+
+
+class TooLong(ModelError):
+    def __init__(self, message: str, tokens: int) -> None:
+        super().__init__(message)
+        self.tokens = tokens
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ def encode(samples: Iterable[Sample], tokenizer: Any, *, max_tokens: int) -> lis
         ModelError: the tokenizer's chat template does not fit, or a sample is longer than
             `max_tokens` (nothing is ever cut silently).
     """
-    return [_encode(sample, tokenizer, max_tokens) for sample in samples]
+    return [encode_one(sample, tokenizer, max_tokens=max_tokens) for sample in samples]
 
 
 def end_of_turn(tokenizer: Any) -> int:
@@ -57,7 +64,12 @@ def end_of_turn(tokenizer: Any) -> int:
     return int(ids[0])
 
 
-def _encode(sample: Sample, tokenizer: Any, max_tokens: int) -> Encoded:
+def encode_one(sample: Sample, tokenizer: Any, *, max_tokens: int) -> Encoded:
+    """As `encode`.
+
+    Raises:
+        ModelError: as `encode`; `TooLong` where it is only too long.
+    """
     prompt = tokenizer.apply_chat_template(
         sample.messages, tokenize=False, add_generation_prompt=True
     )
@@ -75,11 +87,24 @@ def _encode(sample: Sample, tokenizer: Any, max_tokens: int) -> Encoded:
     target_ids = tokenizer(sample.target, add_special_tokens=False)["input_ids"]
     ids = [*prompt_ids, *target_ids, end]
     if len(ids) > max_tokens:
-        raise ModelError(
+        raise TooLong(
             f"A {sample.task} sample has {len(ids)} tokens, more than {max_tokens}. Lower "
-            "passage_words in the persona's [retrieval], or raise max_tokens of the training."
+            "passage_words in the persona's [retrieval], or raise max_tokens of the training.",
+            len(ids),
         )
     return Encoded(ids, len(prompt_ids), len(sample.target.encode()))
+
+
+def row_problem(row: Encoded, end: int) -> str | None:
+    """What is wrong with a conversation's mask: no label, or an end not learned exactly once."""
+    labelled = row.ids[row.first_label :]
+    if len(labelled) < 2:
+        return "has no answer to learn"
+    if labelled[-1] != end:
+        return "does not learn the end of the turn, so the model would never stop"
+    if labelled.count(end) != 1:
+        return "holds the end-of-turn token in the middle of its answer"
+    return None
 
 
 def check_encoded(rows: Sequence[Encoded], tokenizer: Any) -> None:
@@ -90,19 +115,34 @@ def check_encoded(rows: Sequence[Encoded], tokenizer: Any) -> None:
     """
     end = end_of_turn(tokenizer)
     for row in rows:
-        labelled = row.ids[row.first_label :]
-        if len(labelled) < 2 or labelled[-1] != end or labelled.count(end) != 1:
+        if problem := row_problem(row, end):
             raise ModelError(
-                "A training sample has no answer, or its answer holds the end-of-turn token in the "
-                "middle. Look at the corpus for chat markup and ingest again."
+                f"A training sample {problem}. Look at the corpus for chat markup and ingest again."
             )
+
+
+def encode_texts(texts: Iterable[str], tokenizer: Any, *, chunk_tokens: int) -> list[Encoded]:
+    """Rows of plain text, every token learned but the first of each.
+
+    A text is cut into pieces of about the same length, none longer than `chunk_tokens`; nothing of it
+    is dropped, but a piece of one token, which has nothing to predict.
+    """
+    rows = []
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        count = max(1, -(-len(ids) // chunk_tokens))
+        for number in range(count):
+            piece = ids[len(ids) * number // count : len(ids) * (number + 1) // count]
+            if len(piece) > 1:
+                rows.append(Encoded(piece, 1, len(tokenizer.decode(piece).encode())))
+    return rows
 
 
 def preview(samples: Iterable[Sample], tokenizer: Any, *, max_tokens: int = 4096) -> str:
     """Samples as the model meets them; what is learned stands between ⟦ and ⟧."""
     shown = []
     for sample in samples:
-        row = _encode(sample, tokenizer, max_tokens)
+        row = encode_one(sample, tokenizer, max_tokens=max_tokens)
         prompt = tokenizer.decode(row.ids[: row.first_label])
         learned = tokenizer.decode(row.ids[row.first_label :])
         shown.append(f"--- {sample.task}\n{prompt}⟦{learned}⟧")

@@ -2,6 +2,7 @@
 
 plan.json          what is trained, from what; its hash is the folder's name, so the same command
                    finds its own run again, unfinished or done
+preflight.json     what was checked before the first step, and what was found
 preview.txt        a few samples as the model meets them, with the mask
 metrics.jsonl      one line a step and one an evaluation
 checkpoint/        A and B in float32, the optimizer and the step: replaced as a whole
@@ -25,6 +26,8 @@ from personae.files import write_atomic
 from personae.manifest import BaseModelRef
 
 PLAN = "plan.json"
+PREFLIGHT = "preflight.json"
+PREVIEW = "preview.txt"
 RESULT = "result.json"
 METRICS = "metrics.jsonl"
 ADAPTER = "adapter"
@@ -34,29 +37,59 @@ BEST = "best.safetensors"
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Hyper-parameters. The defaults were measured on SmolLM2-135M and 20k-140k words of one author."""
+    """Hyper-parameters. The defaults were measured on SmolLM2-135M and 20k-140k words of one author.
+
+    What machines of other sizes take is in `training.tune.profiles`.
+    """
 
     steps: int = 100
     batch: int = 8
     micro_batch: int = 4
-    """Rows computed at once; 4 is faster than 8 on a CPU (424 v 320 tokens/s) for the same result."""
+    """Rows computed at once; the result is the same. On a CPU 4 is faster than 8 and than 2: what is
+    between two layers then stays in the cache."""
+    micro_tokens: int = 1024
+    """Tokens computed at once, at most (one row always is): long samples then take no more memory."""
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.0
     """0.05 costs a quarter of the speed on a CPU; best-of-evaluations guards against overfitting."""
     learning_rate: float = 7e-4
+    b_rate_ratio: float = 1.0
+    """Rate of the B matrices over that of A; LoRA+ takes 16 (https://arxiv.org/abs/2402.12354)."""
     warmup: float = 0.08
     """Share of the steps in which the rate rises from 0; then it falls as a cosine."""
     evaluations: int = 4
+    """Times the held-out loss is measured. Each costs about a step for eight held-out samples."""
+    patience: int = 3
+    """Evaluations in a row without a better one after which training stops."""
     held_out_samples: int = 32
+    probes: int = 2
+    """Greedy continuations at each evaluation, searched for stretches of the training text; on two
+    CPU cores each costs about two seconds. 0 switches the watch on memorization off."""
+    probe_tokens: int = 64
+    copied_words: int = 40
+    """A checkpoint that copies a longer stretch is only kept where all do."""
     checkpoint_every: int = 10
+    text_steps: int = 0
+    """Steps on the plain corpus before the conversations (continued pre-training)."""
     max_tokens: int = 1024
+    four_bit_base: bool = False
+    """QLoRA: the frozen weights in 4 bit while training (a quarter of their memory, a third slower). The
+    adapter is 16 bit, and so is the base it is merged into or served with."""
+    gradient_checkpointing: bool = False
+    """Forgets activations and computes them again: about a third slower, a fraction of the memory."""
+    shard_base: bool = False
+    """Several GPUs hold parts of the frozen weights (FSDP) instead of a copy each."""
     seed: int = 17
 
     @property
     def samples(self) -> int:
         """Each sample is met about once: a new stretch of text is worth more than a second look."""
         return self.steps * self.batch
+
+    @property
+    def all_steps(self) -> int:
+        return self.text_steps + self.steps
 
 
 class Plan(BaseModel):

@@ -1,67 +1,68 @@
-"""Train a LoRA adapter for one persona, on a GPU or on two CPU cores.
+"""Train a LoRA adapter for one persona, on two CPU cores or on GPUs.
 
-In: a persona, its corpus, a fetched base model. Out: a run folder (`training.run_folder`) with the adapter
-in peft's files and its measured figures. A killed run goes on from its last checkpoint and ends with
-the same bytes as one that was left alone. Publishing is another step (`training.publish`).
+In: a persona, its corpus, a fetched base model. Out: a run folder (`training.tune.run_folder`) with the
+adapter in peft's files and its measured figures. A killed run goes on from its last checkpoint and ends with
+the same bytes as one that was left alone. Publishing is another step (`training.release`).
 
 Run as: personae train run lincoln
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
-import time
-from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from personae.corpus import read_corpus
 from personae.errors import ModelError
 from personae.files import (
     disk_errors,
     folder_written_aside,
     remove_leftovers,
     require_free_bytes,
-    sha256_of,
     write_atomic,
 )
-from personae.manifest import VLLM_RANKS, BaseModelRef
 from personae.persona import Persona
 from personae.progress import Progress, silent
-from personae.prompt import fingerprint
-from personae.weights import model_folder, read_model_manifest
-from training.samples.dataset import Dataset, make_dataset
-from training.samples.pairs import Kind
-from training.tune.checkpoint import TrainState, only_process, resume, save_checkpoint, save_tensors
-from training.tune.encode import Encoded, check_encoded, encode, preview
+from training.evaluate.copying import CopyIndex
+from training.samples.dataset import Dataset
+from training.tune.checkpoint import TrainState, only_process
+from training.tune.encode import encode_texts, preview
+from training.tune.loop import Live, Rows, run_steps
 from training.tune.lora import (
-    attach_lora,
     keep_freed_memory,
     load_base,
-    lora_tensors,
+    load_tokenizer,
     save_adapter,
+    trainable,
 )
+from training.tune.preflight import RUN_BYTES, preflight
+from training.tune.prepare import Prepared, prepare
 from training.tune.run_folder import (
     ADAPTER,
     BEST,
     CHECKPOINT,
+    PREFLIGHT,
+    PREVIEW,
     RESULT,
-    Plan,
     Result,
     TrainSettings,
-    append_metrics,
-    settings_dict,
     write_plan,
 )
-from training.tune.steps import Optimizer, evaluate, learn, learning_rate, plan_batches
+from training.tune.shard import shard_base
+from training.tune.watch import memorization_watch
+from training.tune.world import ALONE, World
 
 __all__ = ["TrainSettings", "train_adapter"]
 
-_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "personae")
-_RUN_BYTES = 200_000_000
 _PREVIEWED = 8
+TEXT_TOKENS = 512
+"""Longest piece of plain text in continued pre-training; attention grows with the square of it."""
+
+
+def _unheard(_line: str) -> None:
+    pass
 
 
 def train_adapter(
@@ -73,153 +74,115 @@ def train_adapter(
     corpora: Path,
     runs: Path,
     settings: TrainSettings | None = None,
+    max_adapter_rank: int = 16,
+    dataset: Dataset | None = None,
+    world: World = ALONE,
     progress: Progress = silent,
+    live: Live = _unheard,
 ) -> Path:
     """The folder of a finished run; the same inputs give the same folder, finished only once.
 
+    Args:
+        max_adapter_rank: the engine's.
+        dataset: samples other than those that rules make of the corpus.
+        world: the processes that train together; each calls this with the same arguments.
+        live: gets a line with loss, speed and time left after every step.
+
     Raises:
         CorpusError: no corpus, or too small a one.
-        ModelError: no base model, or one whose chat template does not fit.
+        ModelError: no base model, or the preflight found something wrong; all of it is told at once.
         DiskFull: the last checkpoint is kept.
     """
-    settings = settings or TrainSettings()
-    if settings.rank not in VLLM_RANKS:
-        raise ModelError(
-            f"Rank {settings.rank} is none that vLLM serves; choose one of "
-            f"{', '.join(map(str, VLLM_RANKS))}."
-        )
-    corpus, documents = read_corpus(corpora / persona.id)
-    base = read_model_manifest(model_folder(models, base_model))
-    progress("making samples", 0, None)
-    dataset = make_dataset(
+    prepared = prepare(
         persona,
-        documents,
-        count=settings.samples,
-        held_out_count=settings.held_out_samples,
-        seed=settings.seed,
+        persona_folder=persona_folder,
+        models=models,
+        base_model=base_model,
+        corpora=corpora,
+        settings=settings,
+        max_adapter_rank=max_adapter_rank,
+        dataset=dataset,
+        progress=progress,
     )
-    plan = Plan(
-        persona=persona.id,
-        persona_file_sha256=sha256_of(persona_folder / "persona.toml"),
-        base_model=BaseModelRef(id=base.id, weights_sha256=base.weights_sha256),
-        prompt_fingerprint=fingerprint(persona),
-        corpus_sha256=corpus.documents_sha256,
-        dataset_fingerprint=dataset.fingerprint,
-        held_out_documents=dataset.held_out_documents,
-        samples=dict(Counter(sample.task for sample in dataset.train)),
-        settings=settings_dict(settings),
-        libraries=_libraries(),
-    )
-    run = runs / persona.id / plan.key
+    run = runs / persona.id / prepared.plan.key
     if (run / RESULT).is_file():
         return run
-    require_free_bytes(run, _RUN_BYTES, f"Training {persona.id}")
+    require_free_bytes(run, RUN_BYTES, f"Training {persona.id}")
     run.mkdir(parents=True, exist_ok=True)
+    if not world.is_first:
+        _train(run, prepared, max_adapter_rank, world, progress, live)
+        return run
     with only_process(run), disk_errors(run, f"training {persona.id}"):
         if (run / RESULT).is_file():
             return run
         remove_leftovers(run)
-        write_plan(run, plan)
-        _train(run, dataset, model_folder(models, base_model), plan, settings, progress)
+        write_plan(run, prepared.plan)
+        _train(run, prepared, max_adapter_rank, world, progress, live)
     return run
-
-
-def _libraries() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # personae run from its source tree
-    return found
 
 
 def _train(
     run: Path,
-    dataset: Dataset,
-    base_folder: Path,
-    plan: Plan,
-    settings: TrainSettings,
+    prepared: Prepared,
+    max_adapter_rank: int,
+    world: World,
     progress: Progress,
+    live: Live,
 ) -> None:
-    import torch
-
+    dataset, settings = prepared.dataset, prepared.settings
     keep_freed_memory()
+    progress("checking the samples", 0, None)
+    tokenizer = load_tokenizer(prepared.base_folder)
+    checked, conversations, held_out = preflight(
+        prepared.persona,
+        dataset,
+        prepared.documents,
+        tokenizer,
+        prepared.base_folder,
+        settings,
+        max_adapter_rank=max_adapter_rank,
+        run=run,
+    )
+    texts = [(document.id, document.text) for document in prepared.training_documents]
+    if world.is_first:
+        write_atomic(run / PREFLIGHT, checked.model_dump_json(indent=2) + "\n")
+        shown = preview(_one_of_each(dataset), tokenizer, max_tokens=settings.max_tokens)
+        write_atomic(run / PREVIEW, shown)
+    rows = Rows(
+        conversations=conversations,
+        held_out=held_out,
+        held_out_tasks=[sample.task for sample in dataset.held_out],
+        texts=encode_texts(
+            [text for _id, text in texts] if settings.text_steps else [],
+            tokenizer,
+            chunk_tokens=min(TEXT_TOKENS, settings.max_tokens),
+        ),
+    )
     progress("loading the base model", 0, None)
-    base, tokenizer = load_base(base_folder)
-    rows = encode(dataset.train, tokenizer, max_tokens=settings.max_tokens)
-    measured = encode(dataset.held_out, tokenizer, max_tokens=settings.max_tokens)
-    tasks = [sample.task for sample in dataset.held_out]
-    check_encoded([*rows, *measured], tokenizer)
-    (run / "preview.txt").write_text(
-        preview(dataset.train[:_PREVIEWED], tokenizer), encoding="utf-8"
+    base, _tokenizer = load_base(prepared.base_folder, four_bit=settings.four_bit_base)
+    model = trainable(base, settings, base_model=prepared.plan.base_model.id)
+    if settings.shard_base and world.size > 1:
+        shard_base(model)
+    state = run_steps(
+        run,
+        model,
+        rows,
+        memorization_watch(CopyIndex(texts), tokenizer, dataset.held_out, settings),
+        settings,
+        doing=f"training {prepared.plan.persona}",
+        world=world,
+        progress=progress,
+        live=live,
     )
-    torch.manual_seed(settings.seed)
-    model = attach_lora(
-        base,
-        rank=settings.rank,
-        alpha=settings.alpha,
-        dropout=settings.dropout,
-        base_model=plan.base_model.id,
-    )
-    state = _run_steps(run, model, rows, (measured, tasks), plan.persona, settings, progress)
-    _finish(run, model, state, settings)
+    if world.is_first:
+        _finish(run, model, state, settings)
+    world.wait_for_all()
 
 
-def _run_steps(
-    run: Path,
-    model: Any,
-    rows: list[Encoded],
-    held_out: tuple[list[Encoded], list[Kind]],
-    persona_id: str,
-    settings: TrainSettings,
-    progress: Progress,
-) -> TrainState:
-    """From the last checkpoint (or the start) to the last step."""
-    import torch
-
-    optimizer = Optimizer(model)
-    state = resume(run, optimizer)
-    batches = plan_batches(
-        [len(row.ids) for row in rows],
-        batch=settings.batch,
-        steps=settings.steps,
-        seed=settings.seed,
-    )
-    evaluate_every = max(1, settings.steps // settings.evaluations)
-    if state.before is None:
-        progress("measuring the base model", 0, None)
-        state.before = evaluate(model, *held_out)
-        append_metrics(run, {"step": 0} | state.before)
-    while state.step < settings.steps:
-        started = time.monotonic()
-        progress(f"training {persona_id}", state.step, settings.steps)
-        batch = [rows[number] for number in batches[state.step]]
-        # Each step seeds its own dropout: a resumed run needs no generator's state.
-        torch.manual_seed(settings.seed * 1_000_003 + state.step)
-        loss = learn(model, batch, settings.micro_batch)
-        rate = learning_rate(state.step, settings)
-        optimizer.step(rate)
-        state.step += 1
-        figures = {
-            "step": state.step,
-            "loss": loss,
-            "learning_rate": rate,
-            "tokens": sum(len(row.ids) for row in batch),
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        append_metrics(run, figures)
-        last = state.step == settings.steps
-        if last or state.step % evaluate_every == 0:
-            found = evaluate(model, *held_out)
-            append_metrics(run, {"step": state.step} | found)
-            if state.note_evaluation(found):
-                save_tensors(run / BEST, lora_tensors(model))
-        state.seconds += time.monotonic() - started
-        if last or state.step % settings.checkpoint_every == 0:
-            save_checkpoint(run, optimizer, state)
-    progress(f"training {persona_id}", settings.steps, settings.steps)
-    return state
+def _one_of_each(dataset: Dataset) -> Sequence[Any]:
+    """Samples for the preview: every kind is among them."""
+    seen = {sample.task: sample for sample in reversed(dataset.train)}
+    return [*seen.values(), *dataset.train][:_PREVIEWED]
 
 
 def _finish(run: Path, model: Any, state: TrainState, settings: TrainSettings) -> None:
@@ -232,10 +195,12 @@ def _finish(run: Path, model: Any, state: TrainState, settings: TrainSettings) -
     metrics = {f"{name}_before": value for name, value in state.before.items()}
     metrics |= {f"{name}_after": value for name, value in state.best.items()}
     metrics |= {
-        "steps": float(settings.steps),
+        "steps": float(state.step),
         "best_step": float(state.best_step),
         "seconds": state.seconds,
     }
+    if state.stopped:
+        metrics["steps_planned"] = float(settings.all_steps)
     result = Result(
         metrics={name: round(value, 4) for name, value in metrics.items()},
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),

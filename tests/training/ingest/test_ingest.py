@@ -6,14 +6,21 @@ import pytest
 
 from personae.corpus import cut_passages, read_corpus
 from personae.errors import CorpusError
-from personae.persona import Persona
-from personae.sources import FolderSource, SiteSource, SotuSource
+from personae.persona import Cleaning, Persona
+from personae.sources import FolderSource, SotuSource
+from tests.training.ingest.exports import EXPORTS
+from tests.training.ingest.zips import zip_of
 from training.ingest.ingest import ingest
 from training.ingest.sotu import documents_of_sotu
 
+NO_CLEANING = Cleaning(
+    **{name: False for name, field in Cleaning.model_fields.items() if field.annotation is bool}
+)
+
 
 def with_sources(persona: Persona, *sources) -> Persona:
-    return persona.model_copy(update={"sources": list(sources)})
+    """The persona with these sources, of which nothing is cleaned: here the readers are tested."""
+    return persona.model_copy(update={"sources": list(sources), "cleaning": NO_CLEANING})
 
 
 @pytest.fixture
@@ -93,7 +100,7 @@ def test_headings_lists_and_quotes_of_markdown_and_html_are_what_passages_are_cu
     assert markdown.text == (
         "# Tea\n\nIt is hot.\n\n## Green\n\n- Pick it.\n- Dry it.\n\n> They said\n> so."
     )
-    assert html.text == "# Tea\n\nIt is hot.\n\n## Green\n\nPick it."
+    assert html.text == "# Tea\n\nIt is hot.\n\n## Green\n\n- Pick it."
     cut = [(passage.section, passage.text) for passage in cut_passages(markdown)]
     assert cut == [
         ("", "It is hot."),
@@ -116,7 +123,7 @@ def test_an_empty_folder_a_missing_one_and_one_of_empty_files_are_refused(
     writing, tmp_path, lincoln
 ):
     folder, read = writing
-    with pytest.raises(CorpusError, match="no Markdown, text or HTML file"):
+    with pytest.raises(CorpusError, match="no Markdown, text, HTML or EPUB file"):
         read()
     (folder / "empty.md").write_text("# Only a title\n")
     with pytest.raises(CorpusError, match="gave no document at all"):
@@ -136,12 +143,77 @@ def test_links_out_of_the_folder_and_hidden_files_are_not_read(writing, tmp_path
     (folder / ".hidden.txt").write_text("Hidden.")
     (folder / "open.txt").write_text("Open words.")
     assert [document.id for document in read()] == ["open.txt"]
-    with pytest.raises(CorpusError, match="no Markdown, text or HTML file"):
+    with pytest.raises(CorpusError, match="no Markdown, text, HTML or EPUB file"):
         read("../../*.txt")
+    with pytest.raises(CorpusError, match=r'pattern "/etc/\*" .*can\'t be used'):
+        read("/etc/*")
 
 
-def test_a_kind_that_cannot_be_fetched_yet_points_to_a_folder(lincoln, tmp_path):
-    persona = with_sources(lincoln, SiteSource(kind="site", url="https://example.org"))
-    with pytest.raises(CorpusError, match=r'can\'t fetch yet.*kind = "folder"'):
-        ingest(persona, tmp_path, tmp_path / "corpora")
-    assert list(tmp_path.rglob("*.jsonl")) == []
+def test_every_kind_of_source_is_dispatched_to_its_reader(lincoln, tmp_path):
+    """Each answers for itself: with a sentence on the place it was sent to."""
+    from typing import get_args
+
+    from personae.sources import Source
+
+    kinds = {
+        get_args(one.model_fields["kind"].annotation)[0]: one
+        for one in get_args(get_args(Source)[0])
+    }
+    assert len(kinds) == 9
+    for kind, model in kinds.items():
+        fields = {
+            "sotu": {"president": "Nobody", "first_year": 1800, "last_year": 1801},
+            "site": {"url": "http://127.0.0.1:9/"},
+            "slack_export": {"path": "gone", "user": "ada"},
+        }.get(kind, {"path": "gone"})
+        persona = with_sources(lincoln, model(kind=kind, **fields))
+        with pytest.raises(CorpusError, match=r"Nobody|127|gone"):
+            ingest(persona, tmp_path, tmp_path / "corpora")
+    assert list(tmp_path.rglob("documents.jsonl")) == []
+
+
+def test_ids_are_told_apart_only_where_a_persona_has_several_sources(lincoln, tmp_path):
+    for name in ("essays", "letters"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(f"Of {name}.")
+    essays, letters = (FolderSource(kind="folder", path=name) for name in ("essays", "letters"))
+
+    def ids(*sources):
+        ingest(with_sources(lincoln, *sources), tmp_path, tmp_path / "corpora")
+        return {one.text: one.id for one in read_corpus(tmp_path / "corpora" / "lincoln")[1]}
+
+    assert ids(essays) == {"Of essays.": "a.txt"}
+    both = ids(essays, letters)
+    assert len(set(both.values())) == 2
+    assert all(one.startswith("folder-") and one.endswith("/a.txt") for one in both.values())
+    assert ids(letters, essays) == both
+
+
+def test_a_source_among_others_that_gives_nothing_is_named(lincoln, tmp_path):
+    for name, text in (("essays", "Words."), ("letters", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(text)
+    sources = (FolderSource(kind="folder", path=name) for name in ("essays", "letters"))
+    with pytest.raises(CorpusError, match=r"`folder path=letters .*gave no document at all"):
+        ingest(with_sources(lincoln, *sources), tmp_path, tmp_path / "corpora")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_of_each_kind_becomes_a_corpus(lincoln, tmp_path, name):
+    export = EXPORTS[name]
+    zip_of(tmp_path / ("a.epub" if name == "epub" else "a.zip"), export.files)
+    ingest(with_sources(lincoln, export.source), tmp_path, tmp_path / "corpora")
+    manifest, documents = read_corpus(tmp_path / "corpora" / "lincoln")
+    assert documents == list(export.read(export.source, tmp_path))
+    assert manifest.sources[0].startswith(f"{export.source.kind} path=")
+    assert all(cut_passages(document) for document in documents)
+
+
+def test_exports_of_several_kinds_are_one_corpus(lincoln, tmp_path):
+    sources = []
+    for name in ("wordpress", "x_archive"):
+        zip_of(tmp_path / f"{name}.zip", EXPORTS[name].files)
+        sources.append(EXPORTS[name].source.model_copy(update={"path": f"{name}.zip"}))
+    ingest(with_sources(lincoln, *sources), tmp_path, tmp_path / "corpora")
+    documents = read_corpus(tmp_path / "corpora" / "lincoln")[1]
+    assert [document.text for document in documents] == ["Tea is hot.", "Tea at noon."]
