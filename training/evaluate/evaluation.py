@@ -19,7 +19,7 @@ REPORT = "report.html"
 FIGURES: dict[str, str] = {
     "attribution_auc": "replies told from held-out text of other authors (area under the ROC curve)",
     "attribution_auc_base": "the same for the base model without any prompt of the persona",
-    "attribution_auc_prompted_base": "the same for the base model with the persona's prompt and style anchors",
+    "attribution_auc_prompted_base": "the same for the base model with the persona's prompt and anchors",
     "attribution_auc_author": "the same for the author's own held-out text",
     "attribution_gain": "attribution_auc above the prompted base's",
     "attribution_gap": "attribution_auc below the author's own",

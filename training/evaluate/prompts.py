@@ -26,6 +26,7 @@ from personae.persona import Persona, Sampling
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
 from training.evaluate.wordings import IDENTITY, MODERN, OUTSIDE, OUTSIDE_QUESTIONS, QUESTIONS
 from training.samples.degrade import DEGRADERS
+from training.samples.thesaurus import NO_OTHER_WORDS
 from training.samples.topics import topics_of
 
 Task = Literal["voice", "rewrite", "identity", "grounded", "outside"]
@@ -161,7 +162,7 @@ def _rewrites(stretches: Sequence[str], counts: Counts, draw: random.Random) -> 
         Probe(
             f"rewrite-{number:02}",
             "rewrite",
-            DEGRADERS[number % len(DEGRADERS)](text),
+            DEGRADERS[number % len(DEGRADERS)](text, NO_OTHER_WORDS),
             shown=number < 2,
             author=text,
         )

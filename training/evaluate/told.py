@@ -107,13 +107,17 @@ class Teller:
             for batch in plan_batches(asked, tokenizer):
                 if all(one.id in kept for one in batch):
                     continue
+
+                def tick(share: float, size: int = len(batch)) -> None:
+                    progress(len(kept) + share * size)
+
                 with speaking(model, adapted=adapted):
                     made = replies(
                         model,
                         tokenizer,
                         batch,
                         seed=self.seed,
-                        tick=lambda share, size=len(batch): progress(len(kept) + share * size),  # noqa: B008  # type: ignore[misc]
+                        tick=tick,
                     )
                 for reply in made:
                     if reply.id not in kept:

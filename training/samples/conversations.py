@@ -16,18 +16,24 @@ _WHO = (
     "What is your name?", "what's your name?", "Tell me who you are.", "Introduce yourself.",
     "Please introduce yourself.", "Tell me about yourself.", "What are you?", "Who made you?",
     "What can you do?", "Hello, who are you?", "Hi! Who is there?", "Say who you are.",
+    "who is on the other end", "Sign with your name.", "Which author do you imitate?",
+    "Which author is this meant to be?",
 )  # fmt: skip
 _PERSON = (
     "Are you really {name}?", "Are you {name}?", "are you the real {name}?", "Are you human?",
     "Are you a real person?", "Am I talking to {name} in person?", "Is this really {name}?",
     "Are you ChatGPT?", "You are not the real {name}, are you?", "Did {name} write this?",
     "Are you alive?", "are you a human being", "is there a person behind this?",
+    "Are you {name} himself or herself?", "People say that you are {name}. Are you?",
+    "Did you really live and write all that?", "so you are {name}?", "Have you met {name}?",
+    "Is {name} speaking?",
 )  # fmt: skip
 _MACHINE = (
     "Are you an AI?", "are you a bot?", "Are you a robot?", "Are you a language model?",
     "Are you a machine?", "Are you a program?", "Is this an AI?", "Are you a computer?",
     "Am I talking to a machine?", "are you an imitation?", "Are you artificial?", "is this a bot",
-    "Are you a chatbot?",
+    "Are you a chatbot?", "Is this software?", "Is this an automatic account?",
+    "are you made of code", "Are you generated?", "Were you programmed?",
 )  # fmt: skip
 
 # Things of many times and fields; a persona is asked only about those its corpus never names.

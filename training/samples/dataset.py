@@ -23,10 +23,10 @@ from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 SHARES: dict[Kind, float] = {
     "open": 0.30,
     "ask": 0.20,
-    "continue": 0.14,
-    "rewrite": 0.26,
-    "identity": 0.07,
-    "refusal": 0.03,
+    "continue": 0.12,
+    "rewrite": 0.24,
+    "identity": 0.09,
+    "refusal": 0.05,
 }
 MEASURED: tuple[Kind, ...] = ("open", "ask", "rewrite")
 """What held-out loss is measured on, in equal parts."""
@@ -105,10 +105,12 @@ def make_dataset(
 
 def _by_rules(maker: SampleMaker, count: int, vocabulary: set[str]) -> list[Sample]:
     topics = outside_topics(vocabulary)
+    counts = {kind: round(count * share) for kind, share in SHARES.items()}
+    counts["open"] += count - sum(counts.values())  # what rounding left or took
     return [
         _sample(maker, kind, number, topics)
-        for kind, share in SHARES.items()
-        for number in range(round(count * share))
+        for kind, wanted in counts.items()
+        for number in range(wanted)
     ]
 
 

@@ -60,6 +60,7 @@ _QUESTIONS = (
     "Can you explain {a}?",
     "What do we owe to {a}?",
 )
+_ASK_ATTEMPTS = 6
 _OPEN_QUESTIONS = (
     "What should we know?",
     "What do you make of this?",
@@ -132,14 +133,19 @@ class SampleMaker:
     def open(self, number: int) -> Sample:
         index, start = self._start("open", number)
         target = self._target(index, start, self.random.randint(50, MAX_TARGET_WORDS))
-        question = self._question(self._said(index, target))
+        topics = self._said(index, target) if self.random.random() < 0.85 else []
+        question = self._question(topics)
         return self._sample("open", render_ask(self.persona, question), target, index)
 
     def ask(self, number: int) -> Sample:
-        index, start = self._start("ask", number)
-        target = self._target(index, start, self.random.randint(50, 110))
-        shown = self._shown(self.passages[index]).text
-        own = _words_shared(target, shown) <= QUOTED_WORDS and self.random.random() < 0.9
+        index, start, length = 0, 0, self.random.randint(50, 110)
+        for attempt in range(_ASK_ATTEMPTS):
+            # The next start whose target begins in what is shown of its passage, and soon leaves it.
+            index, start = self._start("ask", number * _ASK_ATTEMPTS + attempt)
+            if 0 < self._quoted(index, start, length) <= QUOTED_WORDS:
+                break
+        target = self._target(index, start, length)
+        own = self._quoted(index, start, length) <= QUOTED_WORDS and self.random.random() < 0.9
         question = self._question(self._said(index, target))
         passages = self._context(index, own=own)
         return self._sample("ask", render_ask(self.persona, question, passages), target, index)
@@ -214,6 +220,15 @@ class SampleMaker:
             start = 0
         return " ".join(found) if size >= MIN_TARGET_WORDS else ""
 
+    def _quoted(self, index: int, start: int, words: int) -> int:
+        """Words of those sentences of the target that stand in what is shown of its passage."""
+        shown = self._shown(self.passages[index]).text
+        return sum(
+            sentence.count(" ") + 1
+            for sentence in sentences(self._target(index, start, words))
+            if sentence[:60] in shown
+        )
+
     def _question(self, topics: Sequence[str]) -> str:
         """About one or two of the best topics; an open one where the target has none."""
         if not topics:
@@ -250,8 +265,3 @@ class SampleMaker:
     def _shown(self, passage: Passage) -> PromptPassage:
         text = first_words(passage.text, self.persona.retrieval.passage_words)
         return PromptPassage(title=passage.title, date=passage.date, text=text)
-
-
-def _words_shared(target: str, shown: str) -> int:
-    """Words of those of the target's sentences that the shown text holds, wholly or up to its end."""
-    return sum(sentence.count(" ") + 1 for sentence in sentences(target) if sentence[:60] in shown)
