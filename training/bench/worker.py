@@ -20,7 +20,7 @@ from typing import Any
 
 from training.samples.pairs import Sample
 from training.tune.encode import Encoded, encode
-from training.tune.lora import keep_freed_memory, load_base, load_tokenizer, lora_config, trainable
+from training.tune.lora import freed_memory_kept, load_base, load_tokenizer, lora_config, trainable
 from training.tune.measure import peak_memory_bytes
 from training.tune.run_folder import TrainSettings
 from training.tune.steps import Optimizer, evaluate, learn, learning_rate, plan_batches
@@ -44,11 +44,11 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
     return found | {"held_out_loss": evaluate(model, measured, tasks)["held_out_loss"]}
 
 
+@freed_memory_kept()
 def _ours(folder: Path, rows: list[Encoded], settings: TrainSettings) -> tuple[Any, dict[str, Any]]:
     """As `training.tune.loop`, without files. The clock runs as TRL's does: over the steps."""
     import torch
 
-    keep_freed_memory()
     base, _tokenizer = load_base(folder)
     model = trainable(base, settings, base_model="bench")
     optimizer = Optimizer(model, b_rate_ratio=settings.b_rate_ratio)

@@ -1,9 +1,8 @@
 """Bits per byte of plain text: how far a model is surprised by somebody's writing.
 
-In: a loaded peft model and stretches of text. Out: (bits, bytes) of each stretch. Each is given as the
-answer to the persona's own question prompt with a question that names no topic, without passages: the form
-in which the adapter is served and any text could follow. The end of the turn is not counted, because the
-author's text goes on.
+In: a loaded peft model, stretches of text and a question for each. Out: (bits, bytes) of each stretch. Each
+is given as the answer to its question under the persona's own prompt, without passages: the form in which
+the adapter is served. The end of the turn is not counted, because the author's text goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import Any
 
 from personae.persona import Persona
 from personae.prompt import render_ask
+from training.evaluate.wordings import QUESTIONS
+from training.samples.topics import topics_of
 from training.tune.encode import Encoded
 from training.tune.lora import row_losses
 
@@ -27,18 +28,19 @@ def bits_of(
     tokenizer: Any,
     persona: Persona,
     texts: Sequence[str],
+    questions: Sequence[str],
     *,
     done: Callable[[int], None] = lambda _count: None,
 ) -> list[tuple[float, int]]:
     """(bits, UTF-8 bytes) of each text, in order."""
     import torch
 
-    prompt = tokenizer.apply_chat_template(
-        render_ask(persona, NEUTRAL_QUESTION), tokenize=False, add_generation_prompt=True
-    )
-    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     rows = []
-    for text in texts:
+    for text, question in zip(texts, questions, strict=True):
+        prompt = tokenizer.apply_chat_template(
+            render_ask(persona, question), tokenize=False, add_generation_prompt=True
+        )
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         rows.append(Encoded([*prompt_ids, *ids], len(prompt_ids), len(text.encode())))
     found: dict[int, tuple[float, int]] = {}
@@ -49,6 +51,14 @@ def bits_of(
                 found[number] = (value / math.log(2), rows[number].target_bytes)
             done(len(found))
     return [found[number] for number in range(len(rows))]
+
+
+def questions_about(texts: Sequence[str]) -> list[str]:
+    """A question on each text's most telling topic; the neutral one where it has none."""
+    return [
+        QUESTIONS[number % len(QUESTIONS)].format(topic=topics[0]) if topics else NEUTRAL_QUESTION
+        for number, topics in enumerate(topics_of(texts, most=1))
+    ]
 
 
 def _batches(rows: Sequence[Encoded]) -> list[list[int]]:

@@ -31,7 +31,7 @@ from personae.progress import Progress, silent
 from personae.prompt import fingerprint
 from personae.weights import model_folder, read_model_manifest
 from training.evaluate.attribution import Attribution, train_attribution
-from training.evaluate.bits import bits_of
+from training.evaluate.bits import NEUTRAL_QUESTION, bits_of, questions_about
 from training.evaluate.evaluation import EVALUATION, Evaluation, read_evaluation, write_evaluation
 from training.evaluate.evidence import Evidence, write_evidence
 from training.evaluate.made_of import MadeOf, made_of_run
@@ -56,6 +56,8 @@ from training.tune.run_folder import ADAPTER
 FOLDER = "evaluation"
 SHARED = ".base-replies"
 _KEY = "evaluated.json"
+_MEASURE = 2
+"""Goes up when the same replies would give other figures."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +232,15 @@ class _Work:
         author = known.author_held_out[: self.settings.author_stretches]
         # One of each other author in turn, so that all of them count alike.
         others = _spread(known.others_held_out, self.settings.others_stretches)
+        nothing = [NEUTRAL_QUESTION] * max(len(author), len(others))
+        asked = (
+            (author, questions_about(author)),
+            (author, nothing[: len(author)]),
+            (others, nothing[: len(others)]),
+        )
         found: list[list[tuple[float, int]]] = []
-        total = 2 * (len(author) + len(others))
-        for texts in (author, others):
+        total = 2 * sum(len(texts) for texts, _questions in asked)
+        for texts, questions in asked:
             for adapted in (False, True):
                 before = sum(map(len, found))
                 with speaking(model, adapted=adapted):
@@ -242,6 +250,7 @@ class _Work:
                             tokenizer,
                             self.persona,
                             texts,
+                            questions,
                             done=lambda made, before=before: self.progress(  # type: ignore[misc]
                                 "counting bits of held-out text", before + made, total
                             ),
@@ -305,6 +314,7 @@ def _key(
     settings: EvaluationSettings,
 ) -> str:
     decisive = [
+        _MEASURE,
         persona.model_dump(mode="json"),
         made_of.held_out_documents,
         made_of.corpus_sha256,

@@ -57,10 +57,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Bits:
-    """(bits, bytes) of each held-out stretch of the author and of others."""
+    """(bits, bytes) of each held-out stretch: the author's when asked about its topic, the author's and
+    others' when nothing was asked."""
 
     author_base: list[tuple[float, int]]
     author: list[tuple[float, int]]
+    unasked_base: list[tuple[float, int]]
+    unasked: list[tuple[float, int]]
     others_base: list[tuple[float, int]]
     others: list[tuple[float, int]]
 
@@ -99,6 +102,7 @@ def measure_bits(seen: Seen, bits: Bits) -> None:
         seen.figures["bits_per_byte"] = figure(bits.author)
         seen.figures["bits_per_byte_base"] = figure(bits.author_base)
         seen.figures["bits_per_byte_drop"] = drop(bits.author_base, bits.author)
+        seen.figures["bits_per_byte_drop_unasked"] = drop(bits.unasked_base, bits.unasked)
     if bits.others:
         fell = drop(bits.others_base, bits.others)
         seen.figures["forgetting"] = Figure(

@@ -51,7 +51,7 @@ def _identifier() -> Any:
 
 @functools.cache
 def _scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
+    from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(["rougeL"])
 

@@ -37,7 +37,7 @@ Kind = Literal["open", "ask", "continue", "rewrite", "identity", "refusal"]
 MIN_TARGET_WORDS, MAX_TARGET_WORDS = 40, 130
 LONG_TARGET_WORDS = 210
 """Of `continue`: long stretches teach most of the language for the prompt they cost."""
-QUOTED_WORDS = 35
+QUOTED_WORDS = 25
 """An `ask` target holds at most so many words of a passage beside it: longer ones teach to copy."""
 
 _QUESTIONS = (
@@ -60,7 +60,7 @@ _QUESTIONS = (
     "Can you explain {a}?",
     "What do we owe to {a}?",
 )
-_ASK_ATTEMPTS = 6
+_ASK_ATTEMPTS = 3
 _OPEN_QUESTIONS = (
     "What should we know?",
     "What do you make of this?",

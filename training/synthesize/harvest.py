@@ -45,8 +45,9 @@ _IDENTITY = re.compile(
     re.IGNORECASE,
 )
 _LINE_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
-# Below these cosines a passage does not answer: measured with MiniLM, a passage's own question is mostly
-# above .5, one of another document mostly below .3.
+# Below these cosines a passage does not answer. A judgement, with little behind it: questions made by rules
+# lie at .24 to .30 (median) from their own passage and at .27 or less (nine in ten) from others; a model's
+# are more to the point.
 _ANSWERS = 0.40
 _SAME_MATTER = 0.60
 _CANDIDATES = 6

@@ -7,11 +7,12 @@ that touches torch, transformers and peft in training goes through here and `tra
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,32 @@ log = logging.getLogger(__name__)
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
-def keep_freed_memory() -> None:
+@contextlib.contextmanager
+def freed_memory_kept() -> Iterator[None]:
     """Let glibc reuse large blocks instead of returning them to the kernel at every step.
 
     A training step allocates and frees the same gigabytes; as fresh mappings each costs page faults.
-    Measured: +30 % tokens/s on 2 cores. Elsewhere than on glibc nothing happens.
+    Measured: +30 % tokens/s on 2 cores. Elsewhere than on glibc nothing happens. Afterwards glibc is as
+    before, and what was kept is given back: generating text with these settings grew a process to 6 GB
+    and took four times as long.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        libc = ctypes.CDLL(None)
+        mallopt, trim = libc.mallopt, libc.malloc_trim
     except (OSError, AttributeError):
+        yield
         return
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(_M_TOP_PAD, 256 << 20)
+    try:
+        yield
+    finally:
+        # The defaults of malloc.h.
+        mallopt(_M_MMAP_MAX, 65536)
+        mallopt(_M_TRIM_THRESHOLD, 128 << 10)
+        mallopt(_M_TOP_PAD, 128 << 10)
+        trim(0)
 
 
 def load_base(folder: Path, *, four_bit: bool = False) -> tuple[Any, Any]:

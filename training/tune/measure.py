@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from training.tune.encode import Encoded
-from training.tune.lora import keep_freed_memory, load_base, lora_tensors, trainable
+from training.tune.lora import freed_memory_kept, load_base, lora_tensors, trainable
 from training.tune.packed import usual_attention
 from training.tune.run_folder import TrainSettings
 from training.tune.steps import Optimizer, evaluate, learn
@@ -40,11 +40,11 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+@freed_memory_kept()
 def measure(asked: dict[str, Any]) -> dict[str, float]:
     settings = TrainSettings(**asked["settings"])
     batches = [[Encoded(**row) for row in batch] for batch in asked["batches"]]
     held_out = [Encoded(**row) for row in asked["held_out"]]
-    keep_freed_memory()
     base, _tokenizer = load_base(Path(asked["base_folder"]), four_bit=settings.four_bit_base)
     model = trainable(base, settings, base_model="measured")
     optimizer = Optimizer(model, b_rate_ratio=settings.b_rate_ratio)

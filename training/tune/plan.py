@@ -30,7 +30,7 @@ from training.tune.run_folder import TrainSettings
 from training.tune.train import TEXT_TOKENS
 
 _LOADING_SECONDS = 20.0
-"""Imports, weights, samples and their check; measured on two cores."""
+"""Imports, weights, samples and their check: about that on two cores."""
 
 
 class SynthesisCost(BaseModel):

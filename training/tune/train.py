@@ -31,7 +31,7 @@ from training.tune.checkpoint import TrainState, only_process
 from training.tune.encode import encode_texts, preview
 from training.tune.loop import Live, Rows, run_steps
 from training.tune.lora import (
-    keep_freed_memory,
+    freed_memory_kept,
     load_base,
     load_tokenizer,
     save_adapter,
@@ -121,6 +121,7 @@ def train_adapter(
     return run
 
 
+@freed_memory_kept()
 def _train(
     run: Path,
     prepared: Prepared,
@@ -130,7 +131,6 @@ def _train(
     live: Live,
 ) -> None:
     dataset, settings = prepared.dataset, prepared.settings
-    keep_freed_memory()
     progress("checking the samples", 0, None)
     tokenizer = load_tokenizer(prepared.base_folder)
     checked, conversations, held_out = preflight(

@@ -23,8 +23,8 @@ def memorization_watch(
 ) -> Watch:
     """A function of the model that gives {"copied_words": …}; {} without probes.
 
-    Half of the prompts are held-out questions, whose passages stand in no training text; the others are
-    only the first words of an answer to them.
+    The prompts are held-out questions, whose passages stand in no training text; every other
+    one goes on from the first words of an answer.
     """
     asked = [sample for sample in held_out if sample.task == "ask"] or list(held_out)
     prompts = [
