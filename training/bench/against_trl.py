@@ -34,8 +34,8 @@ class Sizes:
     batch: int = 8
 
 
-FULL = Sizes(steps=24, rounds=2, held_out=32)
-QUICK = Sizes(steps=4, rounds=1, held_out=8)
+FULL = Sizes(steps=16, rounds=2, held_out=32)
+QUICK = Sizes(steps=8, rounds=1, held_out=16)
 
 # SFTConfig 1.16 loads the weights in the type they are stored in (bfloat16 here), computes under bfloat16
 # autocast and checkpoints gradients. The other rows change one thing each.

@@ -128,13 +128,13 @@ def tic_rates(
     """(tics in each reply, as many as the corpus's own rate would bring into it): their sums' ratio is the
     figure.
 
-    A tic the corpus never has counts as half an occurrence there.
+    A tic the corpus has never or seldom counts as one in ten thousand words there.
     """
     wanted = [words_of(tic) for tic in tics]
     corpus_words = [words_of(text) for text in corpus]
     size = max(1, sum(map(len, corpus_words)))
     own = sum(_times(tic, words) for tic in wanted for words in corpus_words)
-    rate = max(0.5, own) / size
+    rate = max(own / size, 1 / 10_000)
     texts = [words_of(reply) for reply in replies]
     held = [float(sum(_times(tic, words) for tic in wanted)) for words in texts]
     return held, [max(1, len(words)) * rate for words in texts]
