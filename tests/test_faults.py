@@ -378,7 +378,7 @@ async def test_a_version_whose_files_are_gone_is_not_said_to_speak(
     crowd.require_a_word_for_everybody()
     shown = await cards(gateway)
     assert shown["lincoln"]["adapter_version"] is None and shown["lincoln"]["notice"]
-    assert shown["roosevelt"]["adapter_version"] in ("v1", None) and shown["roosevelt"]["notice"]
+    assert shown["roosevelt"]["adapter_version"] in ("v2", None) and shown["roosevelt"]["notice"]
     for persona in ("lincoln", "roosevelt"):
         reply = await spoken(gateway, persona)
         assert reply.version == shown[persona]["adapter_version"] != before[persona]

@@ -81,7 +81,7 @@ def model_folder() -> Path:
 def adapter_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {}
     for name, (persona, share) in ADAPTERS.items():
-        (shipped,) = (REPOSITORY / "cast" / persona / "adapters").glob("v1-*")
+        (shipped,) = (REPOSITORY / "cast" / persona / "adapters").glob("v*-*")
         folder = tmp_path_factory.mktemp(name)
         shutil.copyfile(shipped / ADAPTER_WEIGHTS, folder / ADAPTER_WEIGHTS)
         config = json.loads((shipped / ADAPTER_CONFIG).read_text())

@@ -168,7 +168,7 @@ def test_up_prints_an_answer_a_rewrite_and_how_to_go_on(running):
     """What a newcomer sees: both demo answers with voices, sources, the toy warning, the ways in."""
     text = running.printed.read_text()
     assert "$ personae ask lincoln" in text and "$ personae rewrite roosevelt" in text
-    assert text.count("(voice v1 on smollm2-135m)") == 2
+    assert text.count("(voice v2 on smollm2-135m)") == 2
     assert "[1]" in text and "presidency.ucsb.edu" in text
     assert "toy" in text
     assert f"API: {running.url}" in text
@@ -181,7 +181,7 @@ async def test_voices_differ_from_each_other_and_from_the_base(running):
         answers = {}
         for persona in ("lincoln", "roosevelt", "pg"):
             meta, answers[persona] = await ask(client, persona)
-            assert meta.adapter_version == (None if persona == "pg" else "v1")
+            assert meta.adapter_version == (None if persona == "pg" else "v2")
     assert len(set(answers.values())) == 3
     assert all(answer.strip() for answer in answers.values())
 
@@ -204,13 +204,13 @@ async def test_each_voice_differs_from_the_base_on_its_very_prompt(running):
         for persona in ("lincoln", "roosevelt"):
             messages = render_ask(cast[persona], QUESTION)
             base, voice = await asyncio.gather(
-                greedy("smollm2-135m", messages), greedy(f"{persona}@v1", messages)
+                greedy("smollm2-135m", messages), greedy(f"{persona}@v2", messages)
             )
             assert base == await greedy("smollm2-135m", messages), "in a batch, and alone"
-            assert voice == await greedy(f"{persona}@v1", messages), "in a batch, and alone"
+            assert voice == await greedy(f"{persona}@v2", messages), "in a batch, and alone"
             assert voice != base
         same = render_ask(cast["lincoln"], QUESTION)
-        assert await greedy("lincoln@v1", same) != await greedy("roosevelt@v1", same)
+        assert await greedy("lincoln@v2", same) != await greedy("roosevelt@v2", same)
 
 
 async def test_answers_are_cited_and_rewrites_are_not(running):
@@ -226,17 +226,17 @@ async def test_answers_are_cited_and_rewrites_are_not(running):
 
 
 async def test_reload_and_rollback_change_who_speaks(running, registry):
-    """v2 goes live beside v1 and answers differently; rollback gives v1's very words again."""
+    """v3 goes live beside v2 and answers differently; rollback gives v2's very words again."""
     async with running.client() as client:
         _, first = await ask(client, "lincoln")
         outcome = await client.reload("lincoln", AdapterChange(actor="test"))
-        assert (outcome.live, outcome.previous) == ("v2", "v1")
+        assert (outcome.live, outcome.previous) == ("v3", "v2")
         meta, second = await ask(client, "lincoln")
-        assert meta.adapter_version == "v2" and second != first
+        assert meta.adapter_version == "v3" and second != first
         outcome = await client.rollback("lincoln", AdapterChange(actor="test"))
-        assert (outcome.live, outcome.previous) == ("v1", "v2")
+        assert (outcome.live, outcome.previous) == ("v2", "v3")
         meta, third = await ask(client, "lincoln")
-        assert meta.adapter_version == "v1" and third == first
+        assert meta.adapter_version == "v2" and third == first
 
 
 async def test_a_corrupt_version_is_refused_and_the_live_one_stays(running, registry):
@@ -250,7 +250,7 @@ async def test_a_corrupt_version_is_refused_and_the_live_one_stays(running, regi
         with pytest.raises(AdapterError, match="damaged or edited"):
             await client.reload("roosevelt", AdapterChange(version=str(version)))
         meta, _ = await ask(client, "roosevelt")
-        assert meta.adapter_version == "v1"
+        assert meta.adapter_version == "v2"
 
 
 def test_ctrl_c_stops_everything_it_started(running):

@@ -149,6 +149,7 @@ def release(
     alive = _alive(config, persona, run, found, progress)
     live = live_evaluation(config, persona, registry, base_model=alive.base_model)
     rows = judge_run(run, persona, alive=alive, live=live)
+    _show_in_report(run, rows)
     try:
         version = publish(
             run,
@@ -180,6 +181,18 @@ def release(
         gates=rows,
         alive=alive,
     )
+
+
+def _show_in_report(run: Path, rows: list[GateRow]) -> None:
+    """The report shows the verdict, whichever it is; one without its evidence stays as it was."""
+    from training.evaluate.evaluate import FOLDER
+    from training.evaluate.evaluation import read_evaluation
+    from training.evaluate.evidence import EVIDENCE
+    from training.evaluate.report import write_report
+
+    folder = run / FOLDER
+    if (folder / EVIDENCE).is_file():
+        write_report(folder, read_evaluation(folder), gates=rows)
 
 
 def show(published: Published, *, as_json: bool) -> None:

@@ -198,7 +198,7 @@ def test_memory_is_that_of_the_process():
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """A home whose model is only its manifest: enough to publish adapters for it."""
-    shipped = next((REPOSITORY / "cast" / "lincoln" / "adapters").glob("v1-*"))
+    shipped = next((REPOSITORY / "cast" / "lincoln" / "adapters").glob("v*-*"))
     base = read_manifest(shipped).base_model
     folder = tmp_path / "home" / "models" / base.id
     folder.mkdir(parents=True)

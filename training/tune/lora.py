@@ -27,7 +27,7 @@ from training.tune.run_folder import TrainSettings
 log = logging.getLogger(__name__)
 
 # malloc.h of glibc
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 
 
 @contextlib.contextmanager
@@ -51,9 +51,10 @@ def freed_memory_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        # The defaults of malloc.h.
+        # Where glibc lets its thresholds rise by itself; once set, they no longer do.
         mallopt(_M_MMAP_MAX, 65536)
-        mallopt(_M_TRIM_THRESHOLD, 128 << 10)
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
         mallopt(_M_TOP_PAD, 128 << 10)
         trim(0)
 

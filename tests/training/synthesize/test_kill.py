@@ -126,7 +126,7 @@ def test_ten_kills_change_nothing_and_pay_for_no_stored_answer_twice(
 
 
 def test_ctrl_c_stores_what_is_on_its_way(lincoln, training_documents, folder, api, processes):
-    api.behave(Rules(seconds=0.05))
+    api.behave(Rules(seconds=0.3))
     config = config_for(api, requests_at_once=AT_ONCE)
     process = processes.Process(target=child, args=(lincoln, training_documents, config, folder))
     process.start()
