@@ -64,7 +64,8 @@ def test_a_profile_follows_the_machine_before_the_configuration():
 def test_persona_over_profile_and_command_line_over_both(lincoln):
     wants = TrainingChoices(steps=70, rank=8, learning_rate=1e-4, continued_pretraining=True)
     persona = lincoln.model_copy(update={"training": wants})
-    plain = settings_for("cpu", lincoln, parameters=135_000_000, max_adapter_rank=16)
+    silent = lincoln.model_copy(update={"training": TrainingChoices()})
+    plain = settings_for("cpu", silent, parameters=135_000_000, max_adapter_rank=16)
     assert plain == PROFILES["cpu"]
     wished = settings_for("cpu", persona, parameters=135_000_000, max_adapter_rank=16)
     assert (wished.steps, wished.rank, wished.alpha) == (70, 8, 16)

@@ -32,6 +32,8 @@ def curve(run: Path, key: str) -> list[float]:
     return [row[key] for row in rows if key in row]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("sharded", [False, True])
 def test_two_processes_have_the_loss_curve_of_one(
     sharded, lincoln, cast, corpora, models, tmp_path
@@ -72,7 +74,7 @@ def test_two_processes_have_the_loss_curve_of_one(
         },
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
