@@ -109,7 +109,7 @@ class FakeSite:
         self.answers[path] = handler
 
     def bomb(self, path: str, megabytes: int) -> None:
-        packed = gzip.compress(b"\0" * (megabytes << 20))
+        packed = gzip.compress(b"\0" * (megabytes << 20), mtime=0)
         self.answers[path] = Answer(packed, headers={"Content-Encoding": "gzip"})
 
     def slow(self, path: str) -> None:
