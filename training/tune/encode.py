@@ -16,7 +16,9 @@ from personae.errors import ModelError
 from training.samples.pairs import Sample
 
 
-class TooLong(ModelError):
+class TooLong(ValueError):
+    """One sample is; whoever encodes many decides what to say of it."""
+
     def __init__(self, message: str, tokens: int) -> None:
         super().__init__(message)
         self.tokens = tokens
@@ -42,7 +44,10 @@ def encode(samples: Iterable[Sample], tokenizer: Any, *, max_tokens: int) -> lis
         ModelError: the tokenizer's chat template does not fit, or a sample is longer than
             `max_tokens` (nothing is ever cut silently).
     """
-    return [encode_one(sample, tokenizer, max_tokens=max_tokens) for sample in samples]
+    try:
+        return [encode_one(sample, tokenizer, max_tokens=max_tokens) for sample in samples]
+    except TooLong as err:
+        raise ModelError(str(err)) from err
 
 
 def end_of_turn(tokenizer: Any) -> int:
@@ -68,7 +73,8 @@ def encode_one(sample: Sample, tokenizer: Any, *, max_tokens: int) -> Encoded:
     """As `encode`.
 
     Raises:
-        ModelError: as `encode`; `TooLong` where it is only too long.
+        ModelError: the tokenizer's chat template does not fit.
+        TooLong: it has more tokens than `max_tokens`.
     """
     prompt = tokenizer.apply_chat_template(
         sample.messages, tokenize=False, add_generation_prompt=True
@@ -142,7 +148,7 @@ def preview(samples: Iterable[Sample], tokenizer: Any, *, max_tokens: int = 4096
     """Samples as the model meets them; what is learned stands between ⟦ and ⟧."""
     shown = []
     for sample in samples:
-        row = encode_one(sample, tokenizer, max_tokens=max_tokens)
+        (row,) = encode([sample], tokenizer, max_tokens=max_tokens)
         prompt = tokenizer.decode(row.ids[: row.first_label])
         learned = tokenizer.decode(row.ids[row.first_label :])
         shown.append(f"--- {sample.task}\n{prompt}⟦{learned}⟧")

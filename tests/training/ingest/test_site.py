@@ -96,7 +96,9 @@ def test_sitemap_index_packed_sitemap_and_feed_name_pages_that_nothing_links(sit
         f"<sitemap><loc>{site.url}/{name}</loc></sitemap>" for name in ("a.xml.gz", "all.xml")
     )
     site.text("/all.xml", f"<sitemapindex>{inner}</sitemapindex>", "application/xml")
-    packed = gzip.compress(f"<urlset><url><loc>{site.url}/tea</loc></url></urlset>".encode(), mtime=0)
+    packed = gzip.compress(
+        f"<urlset><url><loc>{site.url}/tea</loc></url></urlset>".encode(), mtime=0
+    )
     site.answers["/a.xml.gz"] = Answer(packed, content_type="application/gzip")
     feed = f"<rss><channel><item><link>{site.url}/bees</link></item></channel></rss>"
     site.text("/feed", feed, "application/rss+xml")

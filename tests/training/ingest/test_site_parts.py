@@ -275,7 +275,10 @@ def test_bodies_are_unpacked_up_to_a_limit(packed):
 
 
 def test_two_gzip_files_in_one_are_one_body():
-    assert unpacked(gzip.compress(b"tea", mtime=0) + gzip.compress(b"pot", mtime=0), max_bytes=6) == b"teapot"
+    assert (
+        unpacked(gzip.compress(b"tea", mtime=0) + gzip.compress(b"pot", mtime=0), max_bytes=6)
+        == b"teapot"
+    )
     with pytest.raises(LeftOut, match="too large"):
         unpacked(gzip.compress(b"tea", mtime=0) + gzip.compress(b"pots", mtime=0), max_bytes=6)
 

@@ -386,6 +386,7 @@ publish(
 """
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kill_at", [2, 5, 8])
 def test_killed_in_the_middle_nothing_is_published_and_a_rerun_publishes_it_whole(
     run, lincoln, models, registry, fits, kill_at
