@@ -76,6 +76,7 @@ def _trl(
 ) -> tuple[Any, dict[str, Any]]:
     """SFTTrainer as it comes, but for what both must share (see `shared`) and `changes`."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
     from datasets import Dataset, disable_progress_bars
     from trl import SFTConfig, SFTTrainer
 
@@ -102,6 +103,8 @@ def _trl(
             "save_strategy": "no",
             "report_to": "none",
             "disable_tqdm": True,
+            # Its bfloat16 default is refused on a CPU unless the CPU is asked for.
+            "use_cpu": not torch.cuda.is_available(),
         }
         trainer = SFTTrainer(
             model=str(folder),
