@@ -94,7 +94,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def registry(running: Running) -> Registry:
-    """The server's registry, with a v2 of lincoln: the same weights scaled, so its words differ."""
+    """The server's registry, with a v3 of lincoln: the same weights scaled, so its words differ."""
     registry = Registry(running.home / "adapters")
     if len(registry.versions("lincoln")) < 2:
         add_scaled_version(registry, "lincoln")
@@ -106,7 +106,7 @@ def add_scaled_version(registry: Registry, persona: str) -> None:
     import shutil
     import tempfile
 
-    first = registry.find(persona, 1)
+    first = registry.versions(persona)[0]
     assert first.manifest is not None
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
