@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.manifest import hash_files
 from personae.registry import Registry
 from personae.wire import AdapterChange, AskRequest, Delta, Done, Meta, RewriteRequest

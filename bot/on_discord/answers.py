@@ -16,10 +16,10 @@ from typing import Any
 
 import discord
 
-from bot import sentences
-from bot.answer import Answer
-from bot.edits import CoalescedEdits
-from bot.gateway_client import GatewayClient
+from bot.core import sentences
+from bot.core.answer import Answer
+from bot.core.edits import CoalescedEdits
+from bot.core.gateway_client import GatewayClient
 from bot.on_discord import text as discord_text
 from bot.on_discord.reply import Reply
 from personae.errors import PersonaeError, from_wire

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from discord import app_commands
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.errors import PersonaeError
 from personae.wire import PersonaCard
 

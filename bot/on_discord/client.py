@@ -15,9 +15,9 @@ from pathlib import Path
 import discord
 from discord import app_commands
 
-from bot import sentences
-from bot.answer import Answer
-from bot.gateway_client import GatewayClient
+from bot.core import sentences
+from bot.core.answer import Answer
+from bot.core.gateway_client import GatewayClient
 from bot.on_discord.autocomplete import PersonaDirectory
 from bot.on_discord.commands import add_commands
 from bot.on_discord.reply import NETWORK_ERRORS, AnsweredElsewhere, Reply

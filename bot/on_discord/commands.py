@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 import discord
 from discord import app_commands
 
-from bot import sentences
-from bot.gateway_client import GatewayClient
+from bot.core import sentences
+from bot.core.gateway_client import GatewayClient
 from bot.on_discord import text as discord_text
 from bot.on_discord.answers import stream_answer
 from bot.on_discord.autocomplete import PersonaDirectory, choices

@@ -23,7 +23,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from bot.on_discord.autocomplete import PersonaDirectory
 from bot.on_discord.client import DiscordFrontend
 from bot.on_discord.settings import WRONG_TOKEN, DiscordSettings, settings_from

@@ -18,8 +18,8 @@ import re
 
 from discord.utils import escape_markdown, escape_mentions
 
-from bot import sentences
-from bot.answer import Answer
+from bot.core import sentences
+from bot.core.answer import Answer
 from bot.on_discord.pages import URL_PATTERN, closed
 from personae.wire import AdapterList, Citation, PersonaAdapters
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import sentences
-from bot.gateway_client import GatewayClient
+from bot.core import sentences
+from bot.core.gateway_client import GatewayClient
 from personae.wire import AdapterChange, PersonaAdapters
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 
-from bot.answer import Answer
-from bot.edits import CoalescedEdits
-from bot.gateway_client import GatewayClient
+from bot.core.answer import Answer
+from bot.core.edits import CoalescedEdits
+from bot.core.gateway_client import GatewayClient
 from bot.on_slack.blocks import pages
 from bot.on_slack.errors import explain
 from bot.on_slack.replies import Reply

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bot import sentences
-from bot.answer import Answer
+from bot.core import sentences
+from bot.core.answer import Answer
 from bot.on_slack.text import escape, link, sections
 from personae.wire import Citation, ErrorEvent
 

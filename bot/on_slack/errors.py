@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from slack_sdk.errors import SlackApiError
 
-from bot import sentences
+from bot.core import sentences
 from personae.errors import InternalError, PersonaeError
 from personae.wire import ErrorEvent
 

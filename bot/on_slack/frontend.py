@@ -32,7 +32,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from bot.on_slack.admin import AdminDesk
 from bot.on_slack.answers import Answers, Names, Tasks
 from bot.on_slack.identity import identify

@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot import sentences
+from bot.core import sentences
 from bot.on_slack.admin import AdminDesk
 from bot.on_slack.answers import Answers, Names, Talk, Tasks
 from bot.on_slack.errors import explain, guarded, slack_code

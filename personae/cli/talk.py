@@ -27,7 +27,7 @@ from personae.wire import (
 )
 
 if TYPE_CHECKING:
-    from bot.gateway_client import GatewayClient
+    from bot.core.gateway_client import GatewayClient
     from personae.cli import Context
 
 _url_option = click.option("--url", help="Gateway (default: the one of this configuration).")
@@ -45,7 +45,7 @@ def _iso_date(_context: click.Context, _option: click.Parameter, value: str | No
 
 def gateway_client(config: Config, url: str | None = None) -> GatewayClient:
     """A client of the gateway with the keys this machine has for it."""
-    from bot.gateway_client import GatewayClient
+    from bot.core.gateway_client import GatewayClient
 
     admin_key = read_admin_key(config)
     api_key = config.secrets.api_key
@@ -170,7 +170,7 @@ async def stream_to_terminal(
     Raises:
         PersonaeError: the gateway refused, or the answer ended with an error.
     """
-    from bot import sentences
+    from bot.core import sentences
 
     meta: Meta | None = None
     text: list[str] = []

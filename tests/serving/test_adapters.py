@@ -9,7 +9,7 @@ import sqlite3
 
 import pytest
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.errors import (
     AdapterError,
     DiskFull,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.config import Config, load_config
 from personae.manifest import BaseModelRef
 from personae.persona import Cast, load_cast

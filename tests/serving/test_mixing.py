@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.config import load_config
 from personae.errors import EngineUnavailable
 from personae.manifest import BaseModelRef

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import sentences
+from bot.core import sentences
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot
 from tests.conftest import RunningGateway
 from tests.fakes.discord_objects import ADMINISTRATOR, CHANNEL_ID, MANAGE_GUILD, PERSON_ID

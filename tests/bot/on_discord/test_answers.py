@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot import sentences
+from bot.core import sentences
 from personae.persona import Cast
 from personae.wire import Delta, ErrorEvent, Meta, Queued, encode_event
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot, scripted_gateway

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from bot.on_discord.autocomplete import PersonaDirectory, choices
 from personae.wire import PersonaCard, PersonaList
 from tests.bot.on_discord.bench import bot_settings, running_bot, scripted_gateway

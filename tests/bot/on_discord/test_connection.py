@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import sentences
+from bot.core import sentences
 from bot.on_discord.frontend import SYNCED_FILE, run
 from personae.errors import ConfigError
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_environment, bot_settings, running_bot

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import sentences
-from bot.answer import Answer
+from bot.core import sentences
+from bot.core.answer import Answer
 from bot.on_discord.text import adapter_list, finished, growing, question_line, quiet
 from personae.wire import (
     AdapterList,

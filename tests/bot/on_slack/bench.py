@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from bot.on_slack.frontend import SlackFrontend
 from tests.fakes.slack_platform import FakeSlack
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import sentences
+from bot.core import sentences
 from serving.ledger import Ledger
 from tests.bot.on_slack.bench import slack_bot
 from tests.conftest import RunningGateway

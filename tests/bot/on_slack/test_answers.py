@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot import sentences
+from bot.core import sentences
 from personae.persona import Cast
 from tests.bot.on_slack.bench import shown_everywhere, slack_bot
 from tests.conftest import RunningGateway, gateway_over

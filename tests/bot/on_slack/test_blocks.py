@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import sentences
-from bot.answer import Answer
+from bot.core import sentences
+from bot.core.answer import Answer
 from bot.on_slack.blocks import Page, pages, sentence_pages
 from personae.wire import Citation, Delta, Done, ErrorEvent, Meta, Timings, Usage
 from tests.bot.on_slack.test_text import TEXTS

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot import sentences
+from bot.core import sentences
 from tests.bot.on_slack.bench import shown_everywhere, slack_bot
 from tests.conftest import RunningGateway
 from tests.fakes import slack_payloads as world

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from bot import sentences
-from bot.gateway_client import GatewayClient
+from bot.core import sentences
+from bot.core.gateway_client import GatewayClient
 from bot.on_slack.frontend import SlackFrontend
 from personae.wire import Delta, Meta, encode_event
 from tests.bot.on_slack.bench import MANIFEST, QUICK, shown_everywhere, slack_bot

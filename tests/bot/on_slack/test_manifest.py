@@ -6,7 +6,7 @@ import re
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from bot.on_slack.admin import AdminDesk
 from bot.on_slack.answers import Answers, Names, Tasks
 from bot.on_slack.identity import SCOPES, Identity

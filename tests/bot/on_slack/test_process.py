@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot import sentences
+from bot.core import sentences
 from tests.bot.on_slack.bench import MANIFEST, REPOSITORY, shown_everywhere
 from tests.conftest import RunningGateway
 from tests.fakes.slack_platform import FakeSlack

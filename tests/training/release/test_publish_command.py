@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bot.gateway_client import GatewayClient
+from bot.core.gateway_client import GatewayClient
 from personae.cli import Context
 from personae.cli.adapters import adapters
 from personae.cli.doctor import examine

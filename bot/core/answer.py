@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot import sentences
+from bot.core import sentences
 from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta, Queued
 
 

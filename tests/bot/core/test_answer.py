@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot import sentences
-from bot.answer import Answer
+from bot.core import sentences
+from bot.core.answer import Answer
 from personae.wire import Citation, Delta, Done, ErrorEvent, Meta, Queued, Timings, Usage
 
 META = Meta(
