@@ -42,6 +42,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from personae.errors import InternalError, RequestError
 
 Surface = Literal["http", "cli", "discord", "slack"]
+Strength = Literal["light", "normal", "strong"]
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 IsoDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
@@ -80,6 +81,9 @@ class AskRequest(_Request):
     """Only from writing of these dates; "1862" means the whole year."""
     source: ShortText | None = None
     """Only from documents whose id or link holds this."""
+    adapter_version: ShortText | None = None
+    """The version that a conversation began with, for example "v2": it goes on with it as long as that can
+    be had; else the live one speaks, and the notice says so."""
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     user: ShortText | None = None
@@ -93,6 +97,9 @@ class RewriteRequest(_Request):
     persona: str
     text: str
     stream: bool = True
+    strength: Strength = "normal"
+    """How far the persona's voice may change the text."""
+    adapter_version: ShortText | None = None
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     user: ShortText | None = None
@@ -110,6 +117,8 @@ class Citation(_Reply):
     """How the passage begins."""
     quote: str = ""
     """The sentence of it that is nearest to the question, word for word."""
+    passage: str = ""
+    """Names the passage, so that feedback can say which were shown."""
 
 
 class Queued(_Reply):
@@ -129,6 +138,8 @@ class Meta(_Reply):
     adapter_version: str | None
     """For example "v2"; None when the persona speaks by prompt only."""
     base_model: str
+    prompt_fingerprint: str = ""
+    """Of the persona's prompts; see `personae.prompt.fingerprint`."""
     citations: list[Citation] = []
     notice: str | None = None
     """A sentence for the person about how this answer was made, for example "prompt only"."""
@@ -233,6 +244,8 @@ class PersonaCard(_Reply):
     """Why this persona is less than it could be, and what the operator can do; None if nothing."""
     max_question_characters: int
     max_text_characters: int
+    picture: str | None = None
+    """An https address of its portrait, for platforms where a persona may speak under its own name."""
 
 
 class PersonaList(_Reply):
