@@ -50,19 +50,21 @@ def bench_serving(context: Context, quick: bool, report: Path | None, as_json: b
     Starts an engine with eight personas, then vLLM without our plugin. Takes about half an hour on
     two cores.
     """
-    from serving.bench.report import table, write_report
+    from serving.bench.report import require_place, table, write_report
     from serving.bench.serving_run import FULL, QUICK, run_serving_bench
 
+    if report is not None:
+        require_place(report)
     config = context.config()
     with shown_progress() as progress:
         _prepare(config, progress)
         result = _run(
             run_serving_bench(config, sizes=QUICK if quick else FULL, progress=progress), config
         )
+    click.echo(json.dumps(result, indent=2) if as_json else table(result))
     if report is not None:
         for path in write_report(result, report):
             say(f"Wrote {path}")
-    click.echo(json.dumps(result, indent=2) if as_json else table(result))
 
 
 @bench.command("overload")

@@ -42,8 +42,10 @@ def training(
     from personae.corpus import read_corpus
     from serving.bench.machine import described
     from training.bench.against_trl import FULL, QUICK, run_training_bench
-    from training.bench.report import table, write_report
+    from training.bench.report import require_place, table, write_report
 
+    if report is not None:
+        require_place(report)
     config = context.config()
     cast = load_cast(config.cast)
     persona = cast[name or next(iter(cast))]
@@ -66,7 +68,7 @@ def training(
         "profile": config.profile,
         "command": shlex.join(["personae", *sys.argv[1:]]),
     }
+    click.echo(json.dumps(result, indent=2) if as_json else table(result))
     if report is not None:
         for path in write_report(result, report):
             say(f"Wrote {path}")
-    click.echo(json.dumps(result, indent=2) if as_json else table(result))

@@ -51,17 +51,27 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_report(result: Mapping[str, Any], document: Path) -> list[Path]:
-    """Rewrite the document's part; gives the files written.
+def require_place(document: Path) -> str:
+    """The document's text. Asked before anything is measured, too: half an hour is not to be lost.
 
     Raises:
-        ConfigError: the document has no such part.
+        ConfigError: it has no part for the report.
     """
     text = document.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise ConfigError(
             f"{document} has no place for the report: it needs the lines\n{BEGIN}\n{END}"
         )
+    return text
+
+
+def write_report(result: Mapping[str, Any], document: Path) -> list[Path]:
+    """Rewrite the document's part; gives the files written.
+
+    Raises:
+        ConfigError: the document has no such part.
+    """
+    text = require_place(document)
     details = result["details"]
     machine = details["machine"]
     made = ", ".join(f"{name} {version}" for name, version in details["versions"].items())
