@@ -103,6 +103,9 @@ class AdaptersConfig(_Section):
     """How often the engine is compared with the ledger."""
     watch: bool = False
     """Whether a new version in the registry goes live by itself."""
+    guests: int = Field(4, ge=0)
+    """Versions loaded beside the live ones: for conversations that began with them, and lighter or stronger
+    rewrites."""
 
 
 class ObservabilityConfig(_Section):
@@ -190,8 +193,17 @@ class Config(_Section):
         return self.home / "adapters"
 
     @property
+    def variants(self) -> Path:
+        """Adapters at other strengths, made from those when they are wanted."""
+        return self.home / "variants"
+
+    @property
     def runs(self) -> Path:
         return self.home / "runs"
+
+    @property
+    def feedback(self) -> Path:
+        return self.home / "feedback"
 
     @property
     def logs(self) -> Path:

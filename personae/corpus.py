@@ -7,6 +7,7 @@ and both cut it with `cut_passages`; the index cuts further what its embedder co
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,17 @@ class Passage(BaseModel):
     date: str
     url: str
     text: str
+
+    @property
+    def name(self) -> str:
+        """Names it and its text: "union-1862#3.1f0a99c2". Cut anew or changed, it has another name."""
+        digest = hashlib.sha256(self.text.encode("utf-8", "replace")).hexdigest()
+        return f"{self.document_id}#{self.number}.{digest[:8]}"
+
+
+def document_of(passage_name: str) -> str:
+    """Id of the document that a passage of this name is of; "" for what is no such name."""
+    return passage_name.rpartition("#")[0]
 
 
 class CorpusManifest(BaseModel):

@@ -20,6 +20,7 @@
     ├── ModelError              model_invalid        a base model or embedder is missing or damaged
     ├── DiskFull                disk_full
     ├── LedgerUnavailable       ledger_unavailable   the database of versions can't be read or written
+    ├── StateUnavailable        state_unavailable    the bots' database can't be read or written
     ├── PortInUse               port_in_use
     └── InternalError           internal_error       a defect of ours; details are in the log only
 
@@ -151,6 +152,11 @@ class DiskFull(PersonaeError):
 
 class LedgerUnavailable(PersonaeError):
     code = "ledger_unavailable"
+    http_status = 503
+
+
+class StateUnavailable(PersonaeError):
+    code = "state_unavailable"
     http_status = 503
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +31,29 @@ PERSONA_ID_PATTERN = r"^[a-z][a-z0-9_-]{0,31}$"
 PersonaId = Annotated[str, StringConstraints(pattern=PERSONA_ID_PATTERN)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 RetrievalMode = Literal["strict", "adaptive", "creative"]
+
+
+_LONGEST_ADDRESS = 2000
+
+
+def _https(address: str) -> str:
+    """Chat platforms fetch it, from outside: nothing but a plain https address will do."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        parts = urllib.parse.urlsplit("")
+    plain = address.isascii() and address.isprintable() and not set(address) & set(' <>"\\')
+    if (
+        parts.scheme != "https"
+        or not parts.hostname
+        or "@" in parts.netloc
+        or not plain
+        or len(address) > _LONGEST_ADDRESS
+    ):
+        raise ValueError(
+            'picture must be an https address that anybody can open, such as "https://example.org/me.png"'
+        )
+    return address
 
 
 class _Strict(BaseModel):
@@ -150,6 +175,8 @@ class Persona(_Strict):
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
     ]
     disclosure: Text
+    picture: Annotated[str, AfterValidator(_https)] | None = None
+    """Where its portrait lies, for platforms on which a persona may speak under its own name."""
     language: str = "en"
     base_model: str | None = None
     """The base model this persona wants; None means whichever base the server runs."""

@@ -17,6 +17,9 @@ refused. This module knows no tokenizer and no model.
 
                      Text:
                      <text>
+
+A rewrite's `strength` stands in the prompt only where no adapter speaks: adapters were trained on the prompt
+of "normal", and are applied by less or more instead (`serving.variants`).
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from personae.persona import Persona
+from personae.wire import Strength
 
 Role = Literal["system", "user", "assistant"]
 
@@ -112,27 +116,42 @@ def render_ask(
     question: str,
     passages: Sequence[PromptPassage] = (),
     *,
+    history: Sequence[Message] = (),
     style_passages: Sequence[str] = (),
 ) -> list[Message]:
     """The prompt of a question, with the passages it may lean on (none is fine).
 
-    `style_passages` show the voice to a model that has no adapter for it; they bring no facts.
+    `history` is the conversation so far, oldest turn first. `style_passages` show the voice to a model that
+    has no adapter for it; they bring no facts.
     """
     user = f"Question: {_flat(question)}"
     if passages:
         user = f"Passages from your writings:\n{_numbered(passages)}\n\n{user}"
     return [
         {"role": "system", "content": _with_examples(persona.ask.system, style_passages)},
+        *({"role": turn["role"], "content": inert(turn["content"])} for turn in history),
         {"role": "user", "content": user},
     ]
 
 
+_HOW_FAR: dict[Strength, str] = {
+    "light": " Change only a few words, and leave the rest as it is.",
+    "normal": "",
+    "strong": " Choose other words throughout, so that every sentence sounds like you.",
+}
+
+
 def render_rewrite(
-    persona: Persona, text: str, *, style_passages: Sequence[str] = ()
+    persona: Persona,
+    text: str,
+    *,
+    style_passages: Sequence[str] = (),
+    strength: Strength = "normal",
 ) -> list[Message]:
     """The prompt of a rewrite, with passages that show the voice (none is fine)."""
     system = _with_examples(persona.rewrite.system, style_passages)
-    user = f"Rewrite this text in your own voice. Keep its meaning.\n\nText:\n{inert(text).strip()}"
+    asked = f"Rewrite this text in your own voice. Keep its meaning.{_HOW_FAR[strength]}"
+    user = f"{asked}\n\nText:\n{inert(text).strip()}"
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 

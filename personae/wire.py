@@ -349,6 +349,97 @@ class UnansweredCleared(_Reply):
     deleted: int
 
 
+Answer = Annotated[str, StringConstraints(max_length=200_000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Rating = Literal["up", "down"]
+FeedbackFormat = Literal["kto", "dpo", "sft", "revisions"]
+
+
+class FeedbackRequest(_Request):
+    """`POST /v1/feedback`: what a person thinks of an answer. One of each person and answer is kept: a later
+    one replaces it, and one without a rating takes it back."""
+
+    request_id: Name
+    """Of the answer: `Meta.request_id`."""
+    persona: str
+    task: Literal["ask", "rewrite"]
+    adapter_version: ShortText | None = None
+    base_model: ShortText
+    prompt_fingerprint: ShortText = ""
+    strength: Strength = "normal"
+    """Of a rewrite: its prompt depends on it."""
+    quoted: bool = False
+    """`Meta.quoted`: no model wrote the answer, so nothing is learned from it."""
+    question: Answer
+    """The question, or the text that was rewritten."""
+    history: list[Turn] = Field([], max_length=40)
+    answer: Answer
+    passages: list[Annotated[str, StringConstraints(max_length=1000)]] = Field([], max_length=40)
+    """`Citation.passage` of every citation, in order."""
+    rating: Rating | None = None
+    reason: Annotated[str, StringConstraints(max_length=2000)] = ""
+    rejected: Answer = ""
+    """The answer that this one was another try of."""
+    user: Name
+    """Who rates: the opaque id of the person, as in `AskRequest`."""
+    asked_by: ShortText | None = None
+    """Who asked, where that is somebody else: their words go when they are forgotten."""
+    surface: Surface = "http"
+
+
+class RevisionRequest(FeedbackRequest):
+    """`POST /admin/revisions`: a better answer by an operator. One of each answer is kept: a later one
+    replaces it, and an empty one takes it back."""
+
+    revision: Answer
+    actor: ShortText = "unknown"
+
+
+class FeedbackReceipt(_Reply):
+    id: str
+    """Empty where something was taken back."""
+    replaced: bool
+    """Whether there was one before."""
+
+
+class ForgetRequest(_Request):
+    """`POST /v1/feedback/forget`: all feedback of a person, and all on what they asked."""
+
+    user: Name
+    surface: Surface = "http"
+
+
+class FeedbackForgotten(_Reply):
+    deleted: int
+
+
+class FeedbackOfVersion(_Reply):
+    adapter_version: str | None
+    base_model: str
+    up: int
+    down: int
+    revisions: int
+
+
+class FeedbackReason(_Reply):
+    """What somebody said with a rating."""
+
+    at: str
+    adapter_version: str | None
+    rating: Rating
+    reason: str
+    question: str
+    """Its beginning."""
+
+
+class FeedbackSummary(_Reply):
+    """`GET /admin/feedback/{persona}`: by version, the newest first, and the latest reasons."""
+
+    persona: str
+    versions: list[FeedbackOfVersion]
+    reasons: list[FeedbackReason]
+
+
 def parse_request(kind: type[R], body: bytes) -> R:
     """A request object from a JSON body.
 

@@ -17,9 +17,9 @@ from personae.wire import (
     AdapterVersionInfo,
     PersonaAdapters,
 )
-from serving.adapters import version_name
 from serving.bases import Bases
 from serving.ledger import Ledger
+from serving.live_versions import version_name
 
 
 class AdapterReport:

@@ -13,6 +13,8 @@ from typing import Any
 
 from personae.errors import Busy, EngineUnavailable, PersonaeError
 from personae.logs import request_id_from
+from personae.persona import Cast
+from personae.prompt import fingerprint
 from personae.wire import Checks, Citation, Done, Meta, Timings, Usage
 from serving.adapters import Lease
 from serving.admission import Ticket
@@ -20,6 +22,7 @@ from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
 from serving.orders import Order
 from serving.tracing import Trace
+from serving.wishes import Choice
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Run:
     began: bool = False
     """Whether an event was sent: from then on an error is an event too."""
     ticket: Ticket | None = None
+    choice: Choice | None = None
+    """Of voices, where the request wishes for one."""
     lease: Lease | None = None
     stream: ChatStream | None = None
     stopped: PersonaeError | None = None
@@ -73,23 +78,6 @@ class Run:
             self.stream.stop(reason)
 
 
-def meta_event(
-    run: Run, citations: list[Citation], *notices: str | None, quoted: bool = False
-) -> Meta:
-    persona = run.order.persona
-    return Meta(
-        request_id=run.request_id,
-        persona=persona.id,
-        display_name=persona.display_name,
-        disclosure=persona.disclosure,
-        adapter_version=run.lease.version if run.lease else None,
-        base_model=run.order.base.model.id,
-        citations=citations,
-        notice=" ".join(notice for notice in notices if notice) or None,
-        quoted=quoted,
-    )
-
-
 def done_event(run: Run, usage: Usage, told: Mapping[str, Any]) -> Done:
     timings = Timings(
         retrieval_seconds=run.retrieval_seconds,
@@ -100,10 +88,28 @@ def done_event(run: Run, usage: Usage, told: Mapping[str, Any]) -> Done:
 
 
 class Accounts:
-    """What is counted of answers."""
+    """What is told and counted of answers."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, cast: Cast) -> None:
         self._metrics = metrics
+        self._fingerprints = {persona.id: fingerprint(persona) for persona in cast.values()}
+
+    def meta(
+        self, run: Run, citations: list[Citation], *notices: str | None, quoted: bool = False
+    ) -> Meta:
+        persona = run.order.persona
+        return Meta(
+            request_id=run.request_id,
+            persona=persona.id,
+            display_name=persona.display_name,
+            disclosure=persona.disclosure,
+            adapter_version=run.lease.version if run.lease else None,
+            base_model=run.order.base.model.id,
+            prompt_fingerprint=self._fingerprints[persona.id],
+            citations=citations,
+            notice=" ".join(notice for notice in notices if notice) or None,
+            quoted=quoted,
+        )
 
     def step(self, run: Run, step: str) -> None:
         self._metrics.steps.labels(run.order.task, run.order.persona.id, step).inc()

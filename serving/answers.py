@@ -38,9 +38,10 @@ from personae.wire import (
     Meta,
     Queued,
     RewriteRequest,
+    Strength,
 )
 from serving.admission import Effort
-from serving.answer_run import NO_USAGE, Accounts, Origin, Run, done_event, meta_event
+from serving.answer_run import NO_USAGE, Accounts, Origin, Run, done_event
 from serving.bases import Bases
 from serving.metrics import Metrics
 from serving.orders import check
@@ -84,7 +85,7 @@ class Answerer:
         self._bases = bases
         self._retriever = retriever
         self._metrics = metrics
-        self._accounts = Accounts(metrics)
+        self._accounts = Accounts(metrics, cast)
         self._deadlines = deadlines
         self._gateway = gateway
         self._tracing = tracing
@@ -117,7 +118,7 @@ class Answerer:
         await order.base.budget.require_room(order)
         run = Run(order, origin.request_id, self._tracing.begin(origin.trace_headers))
         try:
-            with self._under_way(run):
+            async with self._with_voice(run):
                 refusal: PersonaeError | None = None
                 try:
                     async with contextlib.aclosing(self._in_line(run)) as line:
@@ -233,6 +234,20 @@ class Answerer:
                 self._idle.set()
             self._metrics.answering.set(len(self._runs))
 
+    @contextlib.asynccontextmanager
+    async def _with_voice(self, run: Run) -> AsyncGenerator[None, None]:
+        """Under way, with the voice it wishes for fetched before it takes anybody's turn.
+
+        Raises: as `_under_way`.
+        """
+        order, base = run.order, run.order.base
+        with self._under_way(run):
+            if not base.engine.ready:  # it will be told so, or get quotations
+                yield
+                return
+            async with base.adapters.prepared(order.persona.id, order.wish) as run.choice:
+                yield
+
     async def _in_line(self, run: Run) -> AsyncGenerator[Queued, None]:
         """Wait for the turn, telling the place in line as it changes.
 
@@ -242,7 +257,7 @@ class Answerer:
         """
         order, base = run.order, run.order.base
         base.engine.require_ready()
-        base.adapters.require_voice(order.persona.id)
+        base.adapters.require_voice(order.persona.id, run.choice)
         base.admission.cache_tokens = base.engine.cache_tokens
         ticket = run.ticket = base.admission.enter(order.persona.id, order.most_tokens())
         if ticket.granted:
@@ -269,7 +284,7 @@ class Answerer:
         if effort is not Effort.FULL and order.task == "ask":
             self._accounts.step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
-        with order.base.adapters.lease(order.persona.id) as run.lease:
+        with order.base.adapters.lease(order.persona.id, run.choice) as run.lease:
             if order.task == "ask" and declines(order.persona.retrieval.mode, found):
                 for event in self._declined(run, found):
                     yield event
@@ -333,22 +348,27 @@ class Answerer:
         order = run.order
         assert run.lease is not None
         style: Sequence[str] = ()
+        strength: Strength = (
+            "normal"  # of an adapter it is in the weights, and the prompt is the trained one
+        )
         if run.lease.version is None:  # an adapter holds the voice; a base model is shown it
+            strength = order.wish.strength
             if order.task == "rewrite":
                 style = await self._retriever.style(order.persona, order.text)
             style = style or order.persona.style_anchors
         most = int(order.sampling(effort)["max_tokens"])
-        return await order.base.budget.fit(order, found, style, max_tokens=most)
+        return await order.base.budget.fit(order, found, style, max_tokens=most, strength=strength)
 
     def _spoken_meta(self, run: Run, found: Found, effort: Effort) -> Meta:
         order = run.order
         version = run.lease.version if run.lease else None
         notices = [self.notice(order.persona, version, sources=order.task == "ask")]
+        notices.append(run.lease.notice if run.lease else None)
         if effort is Effort.SHORT and order.task == "ask":
             notices.append(
                 "Many people are waiting, so this answer is shorter and leans on fewer passages."
             )
-        return meta_event(run, found.citations, *notices)
+        return self._accounts.meta(run, found.citations, *notices)
 
     def _declined(self, run: Run, found: Found) -> list[Event]:
         """The persona has not written about this, and says so; the model is not asked."""
@@ -357,13 +377,13 @@ class Answerer:
             self._unanswered.note(run.order.persona.id, run.order.text, found.relevance)
         refusal = Delta(text=run.order.persona.refusal)
         done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})
-        return [meta_event(run, []), refusal, done]
+        return [self._accounts.meta(run, []), refusal, done]
 
     def _quotations(self, run: Run, found: Found) -> list[Event]:
         """What a strict persona says where the model is too small to phrase: the writing, word for word."""
         run.outcome = "quoted"
         text, count = quoted(run.order.text, found.passages)
-        meta = meta_event(run, found.citations[:count], TOO_SMALL_TO_PHRASE, quoted=True)
+        meta = self._accounts.meta(run, found.citations[:count], TOO_SMALL_TO_PHRASE, quoted=True)
         told = {"finish_reason": "quoted", **quoting(text)}
         return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
 
@@ -399,7 +419,7 @@ class Answerer:
             f"{refusal.message} These are passages of the writing, word for word; no model "
             f"wrote them. Ask again {again} for an answer."
         )
-        meta = meta_event(run, found.citations[:count], notice, quoted=True)
+        meta = self._accounts.meta(run, found.citations[:count], notice, quoted=True)
         told = {"finish_reason": "quoted", **quoting(text)}
         return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
 

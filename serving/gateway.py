@@ -6,6 +6,7 @@
     GET  /admin/adapters, /admin/adapters/{persona}/history                 behind the admin key,
     POST /admin/adapters/{persona}/reload|rollback                          as these
     GET, DELETE /admin/unanswered/{persona}      questions it has not written about
+    /v1/feedback, /admin/revisions, /admin/feedback     what people think of answers (serving.feedback_api)
     GET  /healthz, /readyz, /metrics     this process lives; it can answer; its numbers
 
 It turns HTTP into calls and results into HTTP, and decides nothing else.
@@ -60,6 +61,7 @@ from serving.adapter_report import AdapterReport
 from serving.answer_run import Origin
 from serving.answers import Answerer
 from serving.bases import Bases
+from serving.feedback_api import FeedbackApi
 from serving.metrics import Metrics
 from serving.openai_api import OpenAIApi
 from serving.retrieval.retriever import Retriever
@@ -81,6 +83,7 @@ def make_app(
     retriever: Retriever,
     metrics: Metrics,
     unanswered: Unanswered,
+    feedback: FeedbackApi,
     admin_key: SecretStr | None,
     api_key: SecretStr | None,
 ) -> web.Application:
@@ -106,6 +109,7 @@ def make_app(
             web.post("/admin/indexes/reload", routes.indexes_reload),
             web.get("/admin/unanswered/{persona}", routes.unanswered),
             web.delete("/admin/unanswered/{persona}", routes.clear_unanswered),
+            *feedback.routes(),
             web.get("/healthz", routes.healthz),
             web.get("/readyz", routes.readyz),
             web.get("/metrics", routes.metrics),
@@ -162,6 +166,7 @@ class _Routes:
                     notice=" ".join(sentence for sentence in sentences if sentence) or None,
                     max_question_characters=persona.ask.max_question_characters,
                     max_text_characters=persona.rewrite.max_text_characters,
+                    picture=persona.picture,
                 )
             )
         return _json(PersonaList(personas=cards))

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from personae.database import database_url
 from personae.errors import ConfigError, DiskFull, LedgerUnavailable
+
+# Without prepared statements a pooler such as PgBouncer may stand in between.
+_FOREIGN = {"connect_timeout": 10, "prepare_threshold": None}
 
 _metadata = sa.MetaData()
 
@@ -95,13 +99,18 @@ class Ledger:
             cursor = connection.cursor()
             cursor.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
             cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA secure_delete=ON")  # what was forgotten is not left in the file
             cursor.close()
 
         try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
+            url = database_url(url)
+            if sa.make_url(url).get_backend_name() == "sqlite":
+                self._engine = sa.create_engine(url)
                 sa.event.listen(self._engine, "connect", careful_sqlite)
-            _metadata.create_all(self._engine)
+            else:
+                # Another machine's: it may be restarted, and a connection to it may be gone.
+                self._engine = sa.create_engine(url, pool_pre_ping=True, connect_args=_FOREIGN)
+            make_tables(_metadata, self._engine)
         except (sa.exc.SQLAlchemyError, ImportError) as err:
             # The URL may hold a password: it is not repeated.
             raise ConfigError(
@@ -236,6 +245,14 @@ class Ledger:
                 message=change.message,
             )
         )
+
+
+def make_tables(metadata: sa.MetaData, engine: sa.Engine) -> None:
+    """Make what is missing. Of two processes that do it at once one is told that it is there already."""
+    try:
+        metadata.create_all(engine)
+    except sa.exc.DBAPIError:
+        metadata.create_all(engine)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """The adapters in one engine: which are there and proven, who speaks with them, which may go.
 
 A version is brought up once (verified offline, loaded under its own name, asked by the canary) and is
-then "sound" until the engine loses it. Which version ought to speak is not known here
-(`serving.adapters`).
+then "sound" until the engine loses it; so is a variant of one (`serving.variants`). Which version ought to
+speak is not known here (`serving.live_versions`), nor which may stay beside it (`serving.guest_adapters`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from personae.errors import AdapterError, PersonaeError
 from personae.manifest import BaseModelRef, verify_adapter
 from personae.persona import Cast
 from personae.prompt import fingerprint
-from personae.registry import RegisteredVersion, Registry, engine_name
+from personae.registry import RegisteredVersion, Registry
 from serving.canary import canary
 from serving.engine_client import EngineClient, GreedyAnswer
+from serving.variants import Variants, Voice
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class LoadedAdapters:
         base_shapes: matrices of the base, if its files are here; adapters must fit them.
         base_speaks_for_itself: False on an engine that mixes adapters into the base's answers.
         unload_grace_seconds: how long a version that nobody needs stays.
+        variants: where versions at other strengths are kept; None takes a folder beside the registry's.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class LoadedAdapters:
         base_shapes: Mapping[str, tuple[int, int]] | None,
         base_speaks_for_itself: bool,
         unload_grace_seconds: float,
+        variants: Path | None = None,
     ) -> None:
         self._cast = cast
         self._registry = registry
@@ -66,10 +70,17 @@ class LoadedAdapters:
         self._base_shapes = base_shapes
         self._base_speaks_for_itself = base_speaks_for_itself
         self._unload_grace_seconds = unload_grace_seconds
+        self._variants = Variants(variants or registry.root.parent / "variants")
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Loading and unloading of one name go one after the other."""
+        self._proven: dict[str, object] = {}
+        """What this engine has applied rightly, by the look of its files, though it was unloaded since."""
         self._sound: set[str] = set()
         self._in_engine: set[str] = set()
         self._leases: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
+        """When a look first found that nobody needs it; the grace counts from there."""
+        self._last_held: dict[str, float] = {}
         self._failures: dict[str, _Failure] = {}
         self._forced: dict[str, str] = {}
         self._base_answers: dict[str, dict[str, GreedyAnswer]] = {}
@@ -88,13 +99,21 @@ class LoadedAdapters:
         """Whether the engine holds any adapter."""
         return bool(self._in_engine - {self._base_model.id})
 
+    @property
+    def voices(self) -> set[Voice]:
+        """What of this cast is in the engine, or on its way there."""
+        names = self._in_engine | {name for name, turn in self._turns.items() if turn.locked()}
+        found = {voice for name in names if (voice := Voice.named(name)) is not None}
+        return {voice for voice in found if voice.persona in self._cast}
+
     @contextlib.contextmanager
     def leased(self, name: str) -> Iterator[None]:
-        """A version somebody speaks with: it stays until the block ends."""
+        """A version somebody speaks with, or waits for: it stays until the block ends."""
         self._leases[name] += 1
         try:
             yield
         finally:
+            self._last_held[name] = time.monotonic()
             self._leases[name] -= 1
             if not self._leases[name]:
                 del self._leases[name]
@@ -105,8 +124,15 @@ class LoadedAdapters:
     def forget(self) -> None:
         """A fresh engine: nothing is proven any more, and what failed may be tried again."""
         self._sound.clear()
+        self._proven.clear()
         self._failures.clear()
         self._base_answers.clear()
+
+    async def tidy(self) -> None:
+        """Delete variants of versions that are gone. For a fresh engine, which holds none."""
+        for persona in self._cast:
+            versions = await asyncio.to_thread(self._registry.versions, persona)
+            await asyncio.to_thread(self._variants.tidy, persona, versions)
 
     async def look(self) -> None:
         """Learn what the engine holds; what it has lost is no longer sound.
@@ -120,6 +146,7 @@ class LoadedAdapters:
         self._in_engine = (found | (self._in_engine - before)) - (before - self._in_engine)
         for name in self._sound - self._in_engine:
             log.warning("the engine has lost %s", name)
+            self._proven.clear()  # it may be another one by now
         self._sound &= self._in_engine
 
     async def bring_up(self, target: RegisteredVersion) -> None:
@@ -130,11 +157,21 @@ class LoadedAdapters:
             EngineUnavailable: the engine could not be asked.
         """
         await asyncio.to_thread(self.verify, target)
-        name = target.engine_name
-        if name in self._sound:
-            return
-        await self._engine.load_adapter(name, target.folder)
-        self._in_engine.add(name)
+        name, stamp = target.engine_name, await asyncio.to_thread(lambda: target.stamp)
+        async with self._turns[name]:
+            if name in self._sound:
+                return
+            await self._engine.load_adapter(name, target.folder)
+            self._in_engine.add(name)
+            if self._proven.get(name) != stamp:
+                await self._ask_canary(target)
+            self._sound.add(name)
+            self._proven[name] = stamp
+            self._failures.pop(name, None)
+            if target.manifest is not None and target.manifest.forced_notice is not None:
+                self._forced[name] = target.manifest.forced_notice
+
+    async def _ask_canary(self, target: RegisteredVersion) -> None:
         try:
             await canary(
                 self._engine,
@@ -147,36 +184,53 @@ class LoadedAdapters:
                 at_once=not self.serving,
             )
         except AdapterError:
-            await self._unload(name)
+            await self._unload_now(target.engine_name)
             raise
-        self._sound.add(name)
-        self._failures.pop(name, None)
-        if target.manifest is not None and target.manifest.forced_notice is not None:
-            self._forced[name] = target.manifest.forced_notice
 
-    async def why_unusable(self, persona: str, version: int) -> str | None:
-        """None once a version is sound in the engine, which is seen to; else why it can't be.
+    async def require(self, voice: Voice) -> None:
+        """See to it that a voice is sound in the engine.
 
         One that failed is not tried again at once: only when its files change, or after a while.
 
         Raises:
+            UnknownVersion: it is not in the registry.
+            AdapterError: it can't be used.
             EngineUnavailable: the engine could not be asked.
+            DiskFull: a variant could not be written.
         """
-        name = engine_name(persona, version)
-        if name in self._sound:
-            return None
-        try:
-            target = await asyncio.to_thread(self._registry.find, persona, version)
-        except AdapterError as err:
-            return str(err)  # it is not in the registry
-        failure = self._failures.get(name)
-        recent = failure is not None and time.monotonic() - failure.at < _TRY_AGAIN_SECONDS
-        if failure is not None and recent and self.has_failed(target):
-            return failure.why
+        if voice.name in self._sound:
+            return
+        target = await self.find(voice)
         try:
             await self.bring_up(target)
         except AdapterError as err:
             self.note_failure(target, str(err))
+            raise
+
+    async def find(self, voice: Voice) -> RegisteredVersion:
+        """What is to be loaded for a voice; as `require`, without loading it."""
+        target = await asyncio.to_thread(self._find, voice)
+        failure = self._failures.get(voice.name)
+        recent = failure is not None and time.monotonic() - failure.at < _TRY_AGAIN_SECONDS
+        if failure is not None and recent and self.has_failed(target):
+            raise AdapterError(failure.why)
+        return target
+
+    def _find(self, voice: Voice) -> RegisteredVersion:
+        version = self._registry.find(voice.persona, voice.version)
+        if voice.strength == "normal":
+            return version
+        return self._variants.made_of(version, voice.strength)
+
+    async def why_unusable(self, voice: Voice) -> str | None:
+        """None once a voice is sound in the engine, which is seen to; else why it can't be.
+
+        Raises:
+            EngineUnavailable, DiskFull: as `require`.
+        """
+        try:
+            await self.require(voice)
+        except AdapterError as err:
             return str(err)
         return None
 
@@ -211,15 +265,33 @@ class LoadedAdapters:
         )
 
     async def unload_idle(self, persona: str, *, keep: Collection[str]) -> None:
-        """Unload versions of a persona that are not to be kept and that nobody has needed for a while."""
+        """Unload what of a persona is not to be kept and that nobody has needed for a while."""
         now = asyncio.get_running_loop().time()
         for name in [name for name in self._in_engine if name.startswith(f"{persona}@v")]:
-            if name in keep or name in self._leases:
+            if name in keep or not self._is_idle(name):
                 self._idle_since.pop(name, None)
             elif now - self._idle_since.setdefault(name, now) >= self._unload_grace_seconds:
                 await self._unload(name)
 
+    async def unload_longest_idle(self, voices: Collection[Voice]) -> bool:
+        """Unload the one of these that nobody has needed for longest; False if all are needed."""
+        names = sorted(voice.name for voice in voices)
+        for name in sorted(names, key=lambda name: self._last_held.get(name, 0.0)):
+            if self._is_idle(name):
+                await self._unload(name)
+                if name not in self._in_engine:
+                    return True
+        return False
+
+    def _is_idle(self, name: str) -> bool:
+        return name not in self._leases and not self._turns[name].locked()
+
     async def _unload(self, name: str) -> None:
+        async with self._turns[name]:
+            await self._unload_now(name)
+
+    async def _unload_now(self, name: str) -> None:
+        self._sound.discard(name)  # first: nobody takes it up while it goes
         try:
             await self._engine.unload_adapter(name)
         except PersonaeError as err:
@@ -227,5 +299,5 @@ class LoadedAdapters:
             return
         log.info("%s unloaded", name)
         self._in_engine.discard(name)
-        self._sound.discard(name)
         self._idle_since.pop(name, None)
+        self._last_held.pop(name, None)

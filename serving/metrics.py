@@ -59,6 +59,11 @@ class Metrics:
             "What was mended in answers (dropped_markers, unquoted, attributed, dropped_sentences)",
             ("persona", "what"),
         )
+        self.feedback = counter(
+            "feedback",
+            "What people thought of answers (up, down, taken_back), and revisions by operators (revision)",
+            ("persona", "adapter_version", "kind"),
+        )
         self.queue_wait = seconds(
             "queue_wait", "Time in line of answers that got a turn", ("persona",)
         )

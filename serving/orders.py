@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from personae.errors import EmptyText, TextTooLong
@@ -13,10 +13,14 @@ from personae.wire import AskRequest, RewriteRequest
 from serving.admission import Effort
 from serving.bases import Base
 from serving.retrieval.search import Filters
+from serving.wishes import Wish
 
 _CHARACTERS_PER_TOKEN = 3
 _TOKENS_PER_WORD = 1.5
 _SHORTEST_ANSWER_TOKENS = 64
+_LIGHT_PENALTY = 0.4
+"""How much of the repetition penalty a light rewrite keeps. It counts the words of the text too, so it speaks
+against keeping them (docs/decisions.md)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Order:
         overrides: the request's own parameters of the chat API.
         user: surface and id of the person who asks, if told.
         filters: of which writing the answer may be.
+        wish: which version, at which strength.
     """
 
     task: Literal["ask", "rewrite"]
@@ -39,6 +44,7 @@ class Order:
     history: Sequence[Message]
     user: tuple[str, str] | None
     filters: Filters | None = None
+    wish: Wish = field(default_factory=Wish)
 
     def sampling(self, effort: Effort) -> dict[str, Any]:
         """Parameters of the chat API: the persona's, then the request's."""
@@ -48,10 +54,11 @@ class Order:
             "top_p": settings.top_p,
             "max_tokens": settings.max_tokens,
         }
-        if (
-            settings.repetition_penalty != 1.0
-        ):  # vLLM's, not OpenAI's: sent only if it says something
-            chosen["repetition_penalty"] = settings.repetition_penalty
+        penalty = settings.repetition_penalty
+        if self.wish.strength == "light":
+            penalty = 1.0 + (penalty - 1.0) * _LIGHT_PENALTY
+        if penalty != 1.0:  # vLLM's, not OpenAI's: sent only if it says something
+            chosen["repetition_penalty"] = penalty
         if self.task == "rewrite":
             # A rewrite is about as long as its source; a token is three characters or more.
             chosen["max_tokens"] = max(settings.max_tokens, len(self.text) // _CHARACTERS_PER_TOKEN)
@@ -103,10 +110,12 @@ def check(
         ]
         history = history or turns
         filters = Filters(request.since, request.until, request.source)
+        wish = Wish(request.adapter_version)
     else:
         text, limit, what = request.text, persona.rewrite.max_text_characters, "text"
         settings = persona.rewrite.sampling
         filters = Filters()
+        wish = Wish(request.adapter_version, request.strength)
     # Control characters carry no words, and a NUL ends strings early in places below us.
     text = "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace())).strip()
     if not text:
@@ -117,4 +126,4 @@ def check(
             f"{limit:,}. Shorten it, or send it in parts."
         )
     user = (request.surface, request.user) if request.user else None
-    return Order(task, persona, base, text, settings, overrides, history, user, filters)
+    return Order(task, persona, base, text, settings, overrides, history, user, filters, wish)

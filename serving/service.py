@@ -31,6 +31,8 @@ from serving.answers import Answerer
 from serving.bases import Base, Bases
 from serving.engine_client import EngineClient
 from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
+from serving.feedback import Feedback
+from serving.feedback_api import FeedbackApi
 from serving.gateway import make_app
 from serving.ledger import Ledger
 from serving.metrics import Metrics
@@ -116,12 +118,15 @@ async def running_service(
                 base_model=model,
                 base_shapes=_base_shapes(config, engine),
                 unload_grace_seconds=config.adapter_changes.unload_grace_seconds,
+                variants=config.variants,
                 no_base_traffic=mixing_problem(config, engine),
                 watch=config.adapter_changes.watch,
+                guests=config.adapter_changes.guests,
                 observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
                     persona, action, outcome
                 ).inc(),
             )
+            stack.push_async_callback(adapters.close)
             log_file = config.logs / f"engine{suffix}.log"
             host = _engine_host(
                 config, engine, members, client, socket, log_file, adapters, retriever
@@ -161,6 +166,14 @@ async def running_service(
             retriever=retriever,
             metrics=metrics,
             unanswered=unanswered,
+            feedback=FeedbackApi(
+                cast=cast,
+                registry=registry,
+                retriever=retriever,
+                feedback=Feedback(ledger.database),
+                metrics=metrics,
+                folder=config.feedback,
+            ),
             admin_key=config.secrets.admin_key,
             api_key=config.secrets.api_key,
         )
@@ -262,7 +275,8 @@ def _engine_host(
 ) -> EngineHost:
     child = None
     if engine.url is None:
-        sizes = engine_arguments_for(len(members), engine.adapter_slots)
+        guests = config.adapter_changes.guests
+        sizes = engine_arguments_for(len(members), engine.adapter_slots, guests=guests)
         child = managed_engine_process(
             engine,
             model=model_folder(config.models, engine.base_model).absolute(),

@@ -24,7 +24,8 @@ from typing import Any
 
 from personae.corpus import first_words
 from personae.errors import TextTooLong
-from personae.prompt import Message, PromptPassage, inert, render_ask, render_rewrite
+from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
+from personae.wire import Strength
 from serving.orders import Order
 from serving.retrieval.retriever import Found
 
@@ -78,21 +79,27 @@ class TokenBudget:
         await asyncio.to_thread(self._require_room, order)
 
     async def fit(
-        self, order: Order, found: Found, style: Sequence[str], *, max_tokens: int
+        self,
+        order: Order,
+        found: Found,
+        style: Sequence[str],
+        *,
+        max_tokens: int,
+        strength: Strength = "normal",
     ) -> Prompt:
-        """The prompt of an order.
+        """The prompt of an order; `strength` is what a rewrite's prompt says of it.
 
         Raises:
             TextTooLong: see `require_room`.
         """
         told = sum(len(turn["content"]) for turn in order.history)
         if told > self._context:  # too long to be looked through here
-            return await asyncio.to_thread(self._fit, order, found, style, max_tokens)
-        everything = _rendered(order, found, style, order.history)
+            return await asyncio.to_thread(self._fit, order, found, style, max_tokens, strength)
+        everything = _rendered(order, found, style, order.history, strength)
         size = sum(_bytes(message["content"]) for message in everything)
         if size + max_tokens <= self._room(len(everything)):
             return Prompt(everything, found, max_tokens)
-        return await asyncio.to_thread(self._fit, order, found, style, max_tokens)
+        return await asyncio.to_thread(self._fit, order, found, style, max_tokens, strength)
 
     # -- in a thread -------------------------------------------------------------------------------
 
@@ -110,7 +117,14 @@ class TokenBudget:
             )
         return free
 
-    def _fit(self, order: Order, found: Found, style: Sequence[str], max_tokens: int) -> Prompt:
+    def _fit(
+        self,
+        order: Order,
+        found: Found,
+        style: Sequence[str],
+        max_tokens: int,
+        strength: Strength,
+    ) -> Prompt:
         free = self._require_room(order)
         # The answer is promised half of what is left; what is in the prompt then shares the rest.
         least = _needed_answer(order, self.count(order.text))
@@ -123,7 +137,7 @@ class TokenBudget:
         left -= sum(map(self._size, kept.passages))
         history = self._turns_that_fit(order.history, left)
         left -= sum(self.count(turn["content"]) + _TOKENS_PER_MESSAGE for turn in history)
-        messages = _rendered(order, kept, shown, history)
+        messages = _rendered(order, kept, shown, history, strength)
         return Prompt(messages, kept, min(max_tokens, answer + max(0, left)))
 
     def _style_that_fits(self, style: Sequence[str], left: int) -> list[str]:
@@ -218,15 +232,17 @@ def _needed_answer(order: Order, text_tokens: int) -> int:
 
 
 def _rendered(
-    order: Order, found: Found, style: Sequence[str], history: Sequence[Message]
+    order: Order,
+    found: Found,
+    style: Sequence[str],
+    history: Sequence[Message],
+    strength: Strength,
 ) -> list[Message]:
     if order.task == "rewrite":
-        return render_rewrite(order.persona, order.text, style_passages=style)
-    system, user = render_ask(order.persona, order.text, found.passages, style_passages=style)
-    turns: list[Message] = [
-        {"role": turn["role"], "content": inert(turn["content"])} for turn in history
-    ]
-    return [system, *turns, user]
+        return render_rewrite(order.persona, order.text, style_passages=style, strength=strength)
+    return render_ask(
+        order.persona, order.text, found.passages, history=history, style_passages=style
+    )
 
 
 def _system(order: Order) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from personae.errors import PersonaeError
-from serving.ledger import database_failures
+from serving.ledger import database_failures, make_tables
 from serving.retrieval.words import tokens
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Unanswered:
 
     def _make(self) -> None:
         if not self._made:
-            _metadata.create_all(self._engine)
+            make_tables(_metadata, self._engine)
             self._made = True
 
     def _forget_oldest(self, connection: sa.Connection, persona: str) -> None:

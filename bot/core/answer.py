@@ -1,14 +1,14 @@
 """An answer as it grows: wire events in, what a person should see out. Platform-neutral, no I/O.
 
-A frontend feeds it events and asks, as often as it likes, for `text()` and `footer()`. Formatting
-for a platform (escaping, limits, splitting) is the frontend's.
+Whoever reads the stream feeds it events and asks, as often as they like, for `text()` and `footnotes()`.
+Formatting for a platform (escaping, limits, splitting) is the platform's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot.core import sentences
+from bot.core.sentences import Say, speaker, whole_seconds
 from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta, Queued
 
 
@@ -16,12 +16,15 @@ from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta, Queued
 class Answer:
     """State of one answer. `finished` turns true with the last event and never back."""
 
+    say: Say = field(default_factory=lambda: speaker("en"))
     queued: Queued | None = None
     """The last place in line it was told; None if it never had to wait."""
     meta: Meta | None = None
     pieces: list[str] = field(default_factory=list)
     done: Done | None = None
     error: ErrorEvent | None = None
+    ending: str = ""
+    """Our own sentence about why it ended before its last event."""
 
     def add(self, event: Event) -> None:
         if isinstance(event, Queued):
@@ -37,24 +40,39 @@ class Answer:
 
     @property
     def finished(self) -> bool:
-        return self.done is not None or self.error is not None
+        return self.done is not None or self.error is not None or bool(self.ending)
+
+    @property
+    def words(self) -> str:
+        """What the persona said, to the letter: offsets of provenance count in it."""
+        return "".join(self.pieces)
+
+    @property
+    def said(self) -> bool:
+        """Whether the persona said anything."""
+        return any(piece.strip() for piece in self.pieces)
 
     def text(self) -> str:
         """The words so far, and how they ended if they have; before the first, the place in line."""
-        said = "".join(self.pieces).strip()
-        if self.error is not None:
-            ending = self.error.message
-            if self.error.retry_after_seconds is not None:
-                ending += " " + sentences.retry_in(self.error.retry_after_seconds)
+        said = self.words.strip()
+        ending = self._ending()
+        if ending:
             return f"{said}\n\n{ending}" if said else ending
         if self.done is not None:
             if not said:
-                return sentences.NOTHING_SAID
+                return self.say("nothing-said")
             if self.done.finish_reason == "length":
-                return f"{said} {sentences.CUT_SHORT}"
+                return f"{said} {self.say('cut-short')}"
         if not said and self.queued is not None and self.meta is None:
-            return sentences.in_line(self.queued.position, self.queued.eta_seconds)
+            seconds = whole_seconds(self.queued.eta_seconds)
+            return self.say("in-line", position=self.queued.position, seconds=seconds)
         return said
+
+    def _ending(self) -> str:
+        if self.done is None and self.error is not None:
+            its = self.error
+            return self.say.in_words(its.code, its.message, its.retry_after_seconds)
+        return "" if self.done is not None else self.ending
 
     @property
     def citations(self) -> list[Citation]:
@@ -68,8 +86,8 @@ class Answer:
         return [its for its in self.meta.citations if not used or its.number in used]
 
     def footnotes(self) -> list[str]:
-        """Plain lines below a finished answer: notice and disclosure. Empty while it grows."""
-        if not self.finished or self.meta is None or not self.pieces:
+        """Plain lines below an answer that has ended: notice and disclosure. Empty while it grows."""
+        if not self.finished or self.meta is None or not self.said:
             return []
         lines = [self.meta.notice] if self.meta.notice else []
-        return [*lines, sentences.disclosure(self.meta.disclosure)]
+        return [*lines, self.say("disclosure", line=self.meta.disclosure)]

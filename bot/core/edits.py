@@ -56,6 +56,11 @@ class CoalescedEdits(Generic[Shown]):
     def cancel(self) -> None:
         self._task.cancel()
 
+    async def close(self) -> None:
+        """Let go, also in the middle of an edit; nothing of it is left afterwards."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()

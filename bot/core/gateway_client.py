@@ -33,7 +33,14 @@ from personae.wire import (
     Done,
     ErrorEvent,
     Event,
+    FeedbackForgotten,
+    FeedbackFormat,
+    FeedbackReceipt,
+    FeedbackRequest,
+    FeedbackSummary,
+    ForgetRequest,
     PersonaList,
+    RevisionRequest,
     RewriteRequest,
     UnansweredCleared,
     UnansweredList,
@@ -118,6 +125,39 @@ class GatewayClient:
         """Forget them."""
         path = f"/admin/unanswered/{_quoted(persona)}"
         return await self._json(UnansweredCleared, "DELETE", path, _LIST_SECONDS, self._admin_key)
+
+    async def feedback(self, request: FeedbackRequest) -> FeedbackReceipt:
+        """Keep what a person thinks of an answer; without a rating, take it back."""
+        body = request.model_dump(mode="json")
+        return await self._json(
+            FeedbackReceipt, "POST", "/v1/feedback", _LIST_SECONDS, self._api_key, body
+        )
+
+    async def revise(self, request: RevisionRequest) -> FeedbackReceipt:
+        """Keep an operator's better answer; an empty one takes it back."""
+        body = request.model_dump(mode="json")
+        return await self._json(
+            FeedbackReceipt, "POST", "/admin/revisions", _LIST_SECONDS, self._admin_key, body
+        )
+
+    async def forget_feedback(self, request: ForgetRequest) -> FeedbackForgotten:
+        """Delete all feedback of a person, and all on what they asked."""
+        path, body = "/v1/feedback/forget", request.model_dump(mode="json")
+        return await self._json(
+            FeedbackForgotten, "POST", path, _ADMIN_SECONDS, self._api_key, body
+        )
+
+    async def feedback_summary(self, persona: str) -> FeedbackSummary:
+        """Ratings of each version of a persona, and the latest reasons."""
+        path = f"/admin/feedback/{_quoted(persona)}"
+        return await self._json(FeedbackSummary, "GET", path, _LIST_SECONDS, self._admin_key)
+
+    async def export_feedback(self, persona: str, format_: FeedbackFormat) -> bytes:
+        """JSON Lines as TRL takes them; empty where there is nothing to learn from."""
+        path = f"/admin/feedback/{_quoted(persona)}/export?format={format_}"
+        timeout = aiohttp.ClientTimeout(total=_ADMIN_SECONDS, sock_connect=_CONNECT_SECONDS)
+        async with self._request("GET", path, timeout, self._admin_key) as response:
+            return await response.read()
 
     async def stream(self, request: AskRequest | RewriteRequest) -> AsyncGenerator[Event, None]:
         """The events of one answer, ending with `Done` or `ErrorEvent`.

@@ -16,8 +16,8 @@ class Order:
     """One question, or one text to rewrite.
 
     Attributes:
-        event: names what the platform delivered (interaction id, event id …): equal events are answered once.
-        persona: as chosen or typed; None takes the conversation's, else the channel's, else the server's default.
+        event: names what the platform delivered (interaction id, event id …); equal ones are answered once.
+        persona: as chosen or typed; None takes the conversation's, else the channel's or server's default.
         text: the question or the text to rewrite, without the mention or command around it.
         remembers: whether the conversation's memory is read and written (mentions, threads, direct messages;
             not a slash command).

@@ -1,161 +1,250 @@
-"""The slash commands: `/ask`, `/rewrite` and, for administrators, `/personae reload|rollback|list`.
+"""The slash commands for everybody, and the context menus of messages.
 
-Here stand their names, options and permissions, and who does the work; the work itself is in
-`answers` and the gateway. Errors are left to the client's central handler.
+Here stand their names, options, permissions and where they may be used; the work itself is in `talk` and the
+desk. Names and descriptions are sentences like all others, so they exist in every language of the bots.
+Errors are left to the client's central handler.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Sequence
+from typing import Any
 
 import discord
 from discord import app_commands
 
-from bot.core import sentences
-from bot.core.gateway_client import GatewayClient
-from bot.on_discord import text as discord_text
-from bot.on_discord.answers import stream_answer
-from bot.on_discord.autocomplete import PersonaDirectory, choices
-from bot.on_discord.reply import Reply
-from personae.wire import AdapterChange, AdapterOutcome, AskRequest, RewriteRequest
+from bot.core.admin import AdminDesk
+from bot.core.order import Strength
+from bot.core.sentences import Say, speaker
+from bot.on_discord.admin import AdminGroup
+from bot.on_discord.arrival import acknowledge, tell
+from bot.on_discord.buttons import (
+    answer_id_of,
+    ask_modal,
+    one_button,
+    rewrite_modal,
+    text_modal,
+)
+from bot.on_discord.harmless import quiet
+from bot.on_discord.markdown import card_line
+from bot.on_discord.people import person_of, place_of
+from bot.on_discord.suggestions import choices
+from bot.on_discord.talk import Talk
+from bot.on_discord.translation import phrase
+from personae.wire import PersonaCard
 
-log = logging.getLogger(__name__)
-
-# 6000 is Discord's own cap. What is too long for a persona the gateway refuses, in its own words.
+# 6000 is Discord's own cap. What is too long for a persona is refused in our own words.
 LongText = app_commands.Range[str, None, 6000]
 ShortText = app_commands.Range[str, None, 100]
 
-_SERVER_ONLY = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
-_SERVER_INSTALL = app_commands.AppInstallationType(guild=True, user=False)
+EVERYWHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
+EVERYBODY = app_commands.AppInstallationType(guild=True, user=True)
 
-Suggest = Callable[[discord.Interaction, str], Awaitable[list[app_commands.Choice[str]]]]
+_STRENGTHS: tuple[Strength, ...] = ("light", "normal", "strong")
+_PRIVACY = ("show", "export", "opt-out", "opt-in", "delete")
+_PRIVACY_DATA = "personae-data.json"
 
 
-def add_commands(
-    tree: app_commands.CommandTree,
-    *,
-    gateway: GatewayClient,
-    directory: PersonaDirectory,
-    has_admin_key: bool,
-    edit_interval_seconds: float,
-) -> None:
+def add_commands(tree: app_commands.CommandTree, talk: Talk, admin: AdminDesk) -> None:
     """Put every command of the bot into `tree`."""
+    commands = Commands(talk)
+    everything: list[app_commands.Command[Any, ..., Any] | app_commands.ContextMenu] = [
+        *commands.slash(),
+        *commands.menus(),
+    ]
+    for command in everything:
+        command.allowed_contexts = EVERYWHERE
+        command.allowed_installs = EVERYBODY
+        tree.add_command(command)
+    tree.add_command(AdminGroup(desk=talk.desk, admin=admin, suggest=commands.suggest))
 
-    async def suggest(_: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return choices(await directory.personas(), typed)
 
-    @tree.command(description="Ask a persona a question; it answers in its own voice, with sources")
-    @app_commands.describe(persona="Who should answer", question="What you would like to know")
-    @app_commands.autocomplete(persona=suggest)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @app_commands.allowed_installs(guilds=True, users=False)
-    async def ask(interaction: discord.Interaction, persona: ShortText, question: LongText) -> None:
-        await stream_answer(
-            interaction,
-            AskRequest(
-                persona=persona.strip(),
-                question=question,
-                user=_identity(interaction),
-                surface="discord",
-            ),
-            gateway=gateway,
-            edit_interval_seconds=edit_interval_seconds,
+class Commands:
+    """What everybody may do."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._desk = talk.desk
+
+    def slash(self) -> list[app_commands.Command[Any, ..., Any]]:
+        """The slash commands."""
+        suggest = self.suggest
+        strengths = [
+            app_commands.Choice(name=phrase(f"discord-strength-{name}"), value=name)
+            for name in _STRENGTHS
+        ]
+        privacy = [
+            app_commands.Choice(name=phrase(f"discord-privacy-{name}"), value=name)
+            for name in _PRIVACY
+        ]
+
+        @app_commands.command(
+            name=phrase("discord-ask-name"), description=phrase("discord-ask-description")
         )
-
-    @tree.command(description="Rewrite a text in a persona's voice, keeping what it says")
-    @app_commands.describe(persona="Whose voice", text="The text to rewrite")
-    @app_commands.autocomplete(persona=suggest)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @app_commands.allowed_installs(guilds=True, users=False)
-    async def rewrite(interaction: discord.Interaction, persona: ShortText, text: LongText) -> None:
-        await stream_answer(
-            interaction,
-            RewriteRequest(
-                persona=persona.strip(),
-                text=text,
-                user=_identity(interaction),
-                surface="discord",
-            ),
-            gateway=gateway,
-            edit_interval_seconds=edit_interval_seconds,
+        @app_commands.rename(
+            persona=phrase("discord-option-persona"),
+            question=phrase("discord-option-question"),
+            private=phrase("discord-option-private"),
         )
-
-    admin = AdminGroup(gateway=gateway, has_admin_key=has_admin_key)
-    admin.reload.autocomplete("persona")(suggest)
-    admin.rollback.autocomplete("persona")(suggest)
-    tree.add_command(admin)
-
-
-class AdminGroup(app_commands.Group):
-    """`/personae …`: which adapter speaks for a persona. Every reply is for the caller's eyes only."""
-
-    def __init__(self, *, gateway: GatewayClient, has_admin_key: bool) -> None:
-        super().__init__(
-            name="personae",
-            description="Manage the voices of this bot",
-            default_permissions=discord.Permissions(manage_guild=True),
-            # Set here, on the group itself: contexts set on the tree would override `guild_only`.
-            guild_only=True,
-            allowed_contexts=_SERVER_ONLY,
-            allowed_installs=_SERVER_INSTALL,
+        @app_commands.describe(
+            persona=phrase("discord-ask-persona"),
+            question=phrase("discord-ask-question"),
+            private=phrase("discord-ask-private"),
         )
-        self._gateway = gateway
-        self._has_admin_key = has_admin_key
+        @app_commands.autocomplete(persona=suggest)
+        async def ask(
+            interaction: discord.Interaction,
+            persona: ShortText,
+            question: LongText,
+            private: bool = False,
+        ) -> None:
+            await self._talk.order(interaction, "ask", question, persona=persona, private=private)
 
-    async def interaction_check(self, interaction: discord.Interaction, /) -> bool:
-        """Once more than Discord does: a server's settings can hand a command to anybody.
-
-        False becomes a CheckFailure, which the central handler answers.
-        """
-        granted = interaction.permissions
-        return interaction.guild_id is not None and (granted.manage_guild or granted.administrator)
-
-    @app_commands.command(description="Let a persona speak with its newest adapter, or a given one")
-    @app_commands.describe(persona="Whose voice", version="For example v2; the newest if left out")
-    async def reload(
-        self, interaction: discord.Interaction, persona: ShortText, version: ShortText | None = None
-    ) -> None:
-        change = AdapterChange(
-            actor=_identity(interaction),
-            surface="discord",
-            version=(version or "").strip() or None,
+        @app_commands.command(
+            name=phrase("discord-rewrite-name"), description=phrase("discord-rewrite-description")
         )
-        await self._change(interaction, lambda: self._gateway.reload(persona.strip(), change))
+        @app_commands.rename(
+            persona=phrase("discord-option-persona"),
+            text=phrase("discord-option-text"),
+            strength=phrase("discord-option-strength"),
+        )
+        @app_commands.describe(
+            persona=phrase("discord-rewrite-persona"),
+            text=phrase("discord-rewrite-text"),
+            strength=phrase("discord-rewrite-strength"),
+        )
+        @app_commands.choices(strength=strengths)
+        @app_commands.autocomplete(persona=suggest)
+        async def rewrite(
+            interaction: discord.Interaction,
+            persona: ShortText,
+            text: LongText | None = None,
+            strength: str = "normal",
+        ) -> None:
+            chosen = strength_of(strength)
+            if text is None:
+                await self._ask_for_text(interaction, persona, chosen)
+                return
+            await self._talk.order(
+                interaction, "rewrite", text, persona=persona, private=True, strength=chosen
+            )
 
-    @app_commands.command(description="Let a persona speak with the adapter it had before")
-    @app_commands.describe(persona="Whose voice")
-    async def rollback(self, interaction: discord.Interaction, persona: ShortText) -> None:
-        change = AdapterChange(actor=_identity(interaction), surface="discord")
-        await self._change(interaction, lambda: self._gateway.rollback(persona.strip(), change))
+        @app_commands.command(
+            name=phrase("discord-personas-name"), description=phrase("discord-personas-description")
+        )
+        async def personas(interaction: discord.Interaction) -> None:
+            await acknowledge(interaction, private=True)
+            say = say_to(interaction)
+            cards = await self._desk.personas(place_of(interaction), person_of(interaction))
+            lines = [card_line(card) for card in cards]
+            await tell(interaction, "\n".join(lines) or say("no-personas"))
 
-    @app_commands.command(name="list", description="Show which adapters are live and which exist")
-    async def list_adapters(self, interaction: discord.Interaction) -> None:
-        reply = Reply.of(interaction)
-        if not self._has_admin_key:
-            await reply.refuse(sentences.NO_ADMIN_KEY)
+        @app_commands.command(
+            name=phrase("discord-usage-name"), description=phrase("discord-usage-description")
+        )
+        async def usage(interaction: discord.Interaction) -> None:
+            await acknowledge(interaction, private=True)
+            used = await self._desk.usage(person_of(interaction), place_of(interaction))
+            await tell(interaction, quiet(used))
+
+        @app_commands.command(
+            name=phrase("discord-privacy-name"), description=phrase("discord-privacy-description")
+        )
+        @app_commands.rename(action=phrase("discord-option-action"))
+        @app_commands.describe(action=phrase("discord-privacy-action"))
+        @app_commands.choices(action=privacy)
+        async def privacy_command(interaction: discord.Interaction, action: str = "show") -> None:
+            await self._privacy(interaction, action)
+
+        return [ask, rewrite, personas, usage, privacy_command]
+
+    def menus(self) -> list[app_commands.ContextMenu]:
+        """What can be done with somebody's message."""
+
+        async def ask_about(interaction: discord.Interaction, message: discord.Message) -> None:
+            say = say_to(interaction)
+            cards = await self._cards(interaction)
+            await interaction.response.send_modal(ask_modal(cards, message.content, say))
+
+        async def rewrite_as(interaction: discord.Interaction, message: discord.Message) -> None:
+            say = say_to(interaction)
+            cards = await self._cards(interaction)
+            await interaction.response.send_modal(rewrite_modal(cards, message.content, say))
+
+        async def better(interaction: discord.Interaction, message: discord.Message) -> None:
+            await self.better_answer(interaction, answer_id_of(message))
+
+        menus = [
+            app_commands.ContextMenu(name=phrase("discord-menu-ask"), callback=ask_about),
+            app_commands.ContextMenu(name=phrase("discord-menu-rewrite"), callback=rewrite_as),
+            app_commands.ContextMenu(name=phrase("discord-menu-revise"), callback=better),
+        ]
+        menus[-1].default_permissions = discord.Permissions(manage_guild=True)
+        return menus
+
+    async def suggest(
+        self, interaction: discord.Interaction, typed: str
+    ) -> list[app_commands.Choice[str]]:
+        """Personas that fit what was typed so far."""
+        place, person = place_of(interaction), person_of(interaction)
+        return choices(await self._desk.suggest(place, person, typed))
+
+    async def better_answer(self, interaction: discord.Interaction, answer_id: str | None) -> None:
+        """Let an operator write what the answer should have been."""
+        say = say_to(interaction)
+        if not self._desk.is_operator(person_of(interaction)):
+            await tell(interaction, say("only-operators"))
             return
-        await reply.open(private=True)
-        await reply.show(discord_text.adapter_list(await self._gateway.adapters()))
-
-    async def _change(
-        self, interaction: discord.Interaction, work: Callable[[], Awaitable[AdapterOutcome]]
-    ) -> None:
-        reply = Reply.of(interaction)
-        if not self._has_admin_key:
-            await reply.refuse(sentences.NO_ADMIN_KEY)
+        record = await self._desk.record(answer_id) if answer_id else None
+        if record is None or not record.text:
+            await tell(interaction, say("answer-gone"))
             return
-        await reply.open(private=True)
-        outcome = await work()
-        log.info(
-            "%s: %s is live for %s (was %s)",
-            _identity(interaction),
-            outcome.live,
-            outcome.persona,
-            outcome.previous,
+        modal = text_modal(
+            "revise",
+            record.id,
+            say("discord-revise-title"),
+            say("discord-revise-field"),
+            text=record.text,
         )
-        await reply.show(discord_text.quiet(outcome.message))
+        await interaction.response.send_modal(modal)
+
+    async def _cards(self, interaction: discord.Interaction) -> Sequence[PersonaCard]:
+        return await self._desk.personas(place_of(interaction), person_of(interaction))
+
+    async def _ask_for_text(
+        self, interaction: discord.Interaction, persona: str, strength: Strength
+    ) -> None:
+        say = say_to(interaction)
+        modal = text_modal(
+            "rewrite",
+            f"{strength}:{persona.strip()[:70]}",
+            say("discord-rewrite-title"),
+            say("discord-field-text"),
+        )
+        await interaction.response.send_modal(modal)
+
+    async def _privacy(self, interaction: discord.Interaction, action: str) -> None:
+        await acknowledge(interaction, private=True)
+        person, say = person_of(interaction), say_to(interaction)
+        if action == "export":
+            kept = json.dumps(await self._desk.export(person), indent=1, ensure_ascii=False)
+            await tell(
+                interaction, say("discord-privacy-exported"), file=(_PRIVACY_DATA, kept.encode())
+            )
+        elif action in ("opt-out", "opt-in"):
+            await tell(interaction, await self._desk.opt_out(person, action == "opt-out"))
+        elif action == "delete":
+            sure = one_button("forget", person.id, say("discord-button-forget"), danger=True)
+            await tell(interaction, say("discord-privacy-sure"), components=sure)
+        else:
+            await tell(interaction, say("discord-privacy-text"))
 
 
-def _identity(interaction: discord.Interaction) -> str:
-    return f"discord:{interaction.user.id}"
+def say_to(interaction: discord.Interaction) -> Say:
+    return speaker(interaction.locale.value)
+
+
+def strength_of(value: str) -> Strength:
+    """A choice as Discord sent it."""
+    return next((name for name in _STRENGTHS if name == value), "normal")

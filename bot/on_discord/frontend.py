@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import discord
@@ -24,24 +24,29 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.core.gateway_client import GatewayClient
-from bot.on_discord.autocomplete import PersonaDirectory
 from bot.on_discord.client import DiscordFrontend
 from bot.on_discord.settings import WRONG_TOKEN, DiscordSettings, settings_from
-from personae.errors import ConfigError
+from bot.state.retention import keep_pruned
+from bot.state.store import State
+from personae.errors import ConfigError, PersonaeError
 
 log = logging.getLogger(__name__)
 
 SYNCED_FILE = "discord-commands.json"
+DATABASE_FILE = "bots.db"
+ANSWERS_SECONDS = 30 * 86400.0
+USAGE_DAYS = 35
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 EDIT_INTERVAL_SECONDS = 1.2
 
 _AUTHENTICATION_FAILED = 4004
 _CLOSED_FOR_GOOD = {
     4010: "it was given a wrong shard; report this as a defect of personae",
-    4011: "the bot is in more than 2500 servers, which needs sharding; personae has none yet",
+    4011: "the bot is in more servers than DISCORD_SHARDS allows; unset it",
     4012: "this version of discord.py is too old for it; update personae",
     4013: "it does not know the intents asked for; report this as a defect of personae",
-    4014: "intents were asked for that are off; personae needs none that could be, so report this",
+    4014: "the message content intent is off. Unset DISCORD_MESSAGE_CONTENT, or switch the intent on at "
+    'discord.com/developers/applications, your application, "Bot", "Message Content Intent"',
 }
 
 
@@ -62,21 +67,30 @@ async def run(
     """
     point_discord_at(settings.discord_api_base, settings.discord_gateway_url)
     pauses = itertools.chain(retry_seconds, itertools.repeat(retry_seconds[-1]))
+    database = f"sqlite:///{settings.home / DATABASE_FILE}"
+    if settings.database_url is not None:
+        database = settings.database_url.get_secret_value()
+    else:
+        settings.home.mkdir(parents=True, exist_ok=True)
     async with (
+        State.open(database) as state,
         GatewayClient(
             settings.gateway_url,
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
             admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
         ) as gateway,
-        contextlib.aclosing(PersonaDirectory(gateway)) as directory,
+        _pruning(state, settings),
     ):
         while not stop.is_set():
             client = DiscordFrontend(
                 gateway=gateway,
-                directory=directory,
+                state=state,
                 synced_file=settings.home / SYNCED_FILE,
                 has_admin_key=settings.admin_key is not None,
+                policy=settings.policy,
+                reads_everything=settings.message_content,
                 edit_interval_seconds=edit_interval_seconds,
+                shards=settings.shards,
             )
             try:
                 await _live(client, settings.token.get_secret_value(), stop)
@@ -89,6 +103,25 @@ async def run(
                 )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
+
+
+@contextlib.asynccontextmanager
+async def _pruning(state: State, settings: DiscordSettings) -> AsyncIterator[None]:
+    """Meanwhile, what is older than it may be is deleted."""
+    task = asyncio.create_task(
+        keep_pruned(
+            state,
+            memory_seconds=settings.policy.memory_seconds,
+            answers_seconds=ANSWERS_SECONDS,
+            usage_days=USAGE_DAYS,
+        ),
+        name="prune-state",
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def point_discord_at(api_base: str | None, gateway_url: str | None) -> None:
@@ -178,7 +211,7 @@ def main() -> int:
     configure_logging()
     try:
         asyncio.run(_run_until_signalled(settings_from(os.environ)))
-    except ConfigError as err:
+    except PersonaeError as err:
         sys.stderr.write(f"{err}\n")
         return 2
     return 0

@@ -5,6 +5,9 @@ PERSONAE_GATEWAY_URL  http://127.0.0.1:8420
 PERSONAE_API_KEY      the gateway's key for questions, if it asks for one
 PERSONAE_ADMIN_KEY    the gateway's key for /personae
 PERSONAE_HOME         ./var; remembers there which commands Discord knows already
+PERSONAE_DATABASE_URL what the bots keep: postgresql://…; a file in PERSONAE_HOME without it
+DISCORD_MESSAGE_CONTENT  1: follow-ups in the bot's own threads need no mention; asks for a privileged intent
+DISCORD_SHARDS        how many; as many as Discord recommends without it
 DISCORD_API_BASE      https://discord.com/api/v10; another server for a proxy, or for tests
 DISCORD_GATEWAY_URL   wss://gateway.discord.gg/; likewise
 """
@@ -17,11 +20,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bot.core.policy import PolicySettings, policy_from
 from personae.errors import ConfigError
 
 _HTTP = re.compile(r"https?://[^\s/]+")
 _WEBSOCKET = re.compile(r"wss?://[^\s/]+")
 _TOKEN = re.compile(r"[A-Za-z0-9_\-.]+")
+
+_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_MOST_SHARDS = 1000
 
 _WHERE = (
     'Take it from discord.com/developers/applications, your application, "Bot", "Reset Token" '
@@ -38,6 +45,10 @@ class DiscordSettings(BaseModel):
     api_key: SecretStr | None = None
     admin_key: SecretStr | None = None
     home: Path = Path("var")
+    database_url: SecretStr | None = None
+    message_content: bool = False
+    shards: int | None = None
+    policy: PolicySettings = PolicySettings()
     discord_api_base: str | None = None
     discord_gateway_url: str | None = None
 
@@ -65,6 +76,17 @@ def settings_from(environment: Mapping[str, str]) -> DiscordSettings:
     ):
         if name in given and not pattern.match(given[name]):
             problems.append(f"{name} is no address; it must begin with {beginning}.")
+    shards = given.get("DISCORD_SHARDS", "1")
+    if not shards.isdecimal() or not 1 <= int(shards) <= _MOST_SHARDS:
+        problems.append(f"DISCORD_SHARDS is a whole number from 1 to {_MOST_SHARDS}.")
+    content = given.get("DISCORD_MESSAGE_CONTENT", "0").lower()
+    if content not in _YES | _NO:
+        problems.append("DISCORD_MESSAGE_CONTENT is 1 or 0.")
+    policy = PolicySettings()
+    try:
+        policy = policy_from(environment)
+    except ConfigError as err:
+        problems.append(str(err))
     if problems:
         raise ConfigError(" ".join(problems))
     optional = {
@@ -72,6 +94,10 @@ def settings_from(environment: Mapping[str, str]) -> DiscordSettings:
         "api_key": given.get("PERSONAE_API_KEY"),
         "admin_key": given.get("PERSONAE_ADMIN_KEY"),
         "home": given.get("PERSONAE_HOME"),
+        "database_url": given.get("PERSONAE_DATABASE_URL"),
+        "message_content": content in _YES,
+        "shards": int(shards) if "DISCORD_SHARDS" in given else None,
+        "policy": policy,
         "discord_api_base": given.get("DISCORD_API_BASE"),
         "discord_gateway_url": given.get("DISCORD_GATEWAY_URL"),
     }

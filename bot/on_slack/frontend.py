@@ -1,61 +1,85 @@
-"""Slack: mentions, direct messages and slash commands in; growing, cited, disclosed answers out.
+"""The Slack frontend: settings in, a bot that stays connected until it is told to stop.
 
 Run as: python -m bot.on_slack        (settings: bot/on_slack/settings.py, guide: docs/slack.md)
 
-`SlackFrontend` is the life of the bot in one workspace: it checks its tokens, keeps its connections
-and at the end lets nobody wait for an answer that won't come. What it does with a delivery stands in
-`listeners`: parsed by `text`, answered by `answers`, shown by `replies`.
-
-Deliberately not here yet: native streaming, agent container, modals, App Home, feedback buttons,
-thread memory, HTTP mode.
+`SlackFrontend` is the bot's life: it checks its tokens, finds its workspaces, keeps its two Socket Mode
+connections or its HTTP server, and at the end lets nobody wait for an answer that won't come. What it
+does with a delivery stands in `listeners` (talking) and `home` (App Home); who it is where, in `installs`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from pydantic import SecretStr
 from slack_bolt.app.async_app import AsyncApp
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncRateLimitErrorRetryHandler,
-    AsyncServerErrorRetryHandler,
-)
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.core.admin import AdminDesk
+from bot.core.desk import Desk
 from bot.core.gateway_client import GatewayClient
-from bot.on_slack.admin import AdminDesk
-from bot.on_slack.answers import Answers, Names, Tasks
-from bot.on_slack.identity import identify
+from bot.core.sentences import speaker
+from bot.on_slack.admin import Administration
+from bot.on_slack.home import AppHome
+from bot.on_slack.http import install_flow, serving
+from bot.on_slack.identity import first_socket, identify
+from bot.on_slack.installs import (
+    Clients,
+    InstalledWorkspaces,
+    Installs,
+    OneWorkspace,
+    Workspace,
+    Workspaces,
+    authorize_by,
+)
 from bot.on_slack.listeners import Listeners
+from bot.on_slack.messages import sentence_pages
+from bot.on_slack.paced_client import RATES, Rates
+from bot.on_slack.people import People
 from bot.on_slack.settings import SlackSettings, settings_from
 from bot.on_slack.socket import Backoff, SocketHandler
-from personae.errors import ConfigError
+from bot.on_slack.tasks import Tasks
+from bot.on_slack.visits import Wiring
+from bot.state.database import parsed, pooled_engine
+from bot.state.retention import keep_pruned
+from bot.state.store import State
+from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
+ANSWERS_SECONDS = 30 * 86400.0
+USAGE_DAYS = 35
+EDIT_SECONDS = 1.7
+"""Pace of the edits of one answer. Slack counts edits for the whole app (50 a minute), so with n answers
+under way each is edited n times as rarely."""
+
 _CALL_SECONDS = 30.0
 _STOP_SECONDS = 5.0  # with the sockets' two: less than the ten that `personae up` gives
+_RECOVER_SECONDS = 60.0
 
 
 class SlackFrontend:
-    """The bot in one Slack workspace, from `async with` to its end.
+    """The bot, from `async with` to its end.
 
     Args:
-        gateway: an open client; it stays the caller's.
-        admins: user ids that may use /personae besides the workspace's administrators.
-        can_administer: whether the gateway client was given an admin key.
+        gateway, state: open; they stay the caller's.
+        engine: of the installations, where several workspaces install the app; the caller's too.
         proxy: the HTTP proxy to Slack, or None for a direct connection.
-        edit_seconds: pace of the edits of one answer (see `Answers`).
+        rates: how many calls Slack takes of each method.
         post_seconds: pause between the messages of one long answer.
         ping_seconds: how often each connection is tried; a dead one is noticed within four pings.
         sockets: connections to Slack. Slack renews each every few hours, and with a second one
@@ -64,46 +88,37 @@ class SlackFrontend:
 
     def __init__(
         self,
+        settings: SlackSettings,
         *,
-        bot_token: str,
-        app_token: str,
         gateway: GatewayClient,
-        admins: frozenset[str] = frozenset(),
-        can_administer: bool = True,
-        api_base: str = "https://slack.com/api/",
+        state: State,
+        engine: AsyncEngine | None = None,
         proxy: str | None = None,
-        edit_seconds: float = 1.5,
+        rates: Rates = RATES,
+        edit_seconds: float = EDIT_SECONDS,
         post_seconds: float = 1.0,
         ping_seconds: float = 10.0,
         backoff_seconds: float = 1.0,
+        role_seconds: float = 60.0,
         sockets: int = 2,
     ) -> None:
-        self._app_token = app_token
+        self._settings = settings
         self._gateway = gateway
-        self._admins = admins
-        self._can_administer = can_administer
+        self._state = state
+        self._engine = engine
+        self._proxy = proxy
+        self._rates = rates
         self._edit_seconds = edit_seconds
         self._post_seconds = post_seconds
         self._ping_seconds = ping_seconds
         self._backoff_seconds = backoff_seconds
+        self._role_seconds = role_seconds
         self._sockets = sockets
         self._closing = AsyncExitStack()
-        # bolt copies this logger's level to all of its own; they would otherwise take the root's.
-        # And bolt makes the client itself: given one of ours, it would warn at each start that
-        # the SLACK_BOT_TOKEN it finds in the environment goes unused.
-        self._app = AsyncApp(
-            name="personae",
-            token=bot_token,
-            logger=logging.getLogger("slack_bolt"),
-            before_authorize=_with_proxy(proxy),
-        )
-        client = self._app.client
-        client.base_url = api_base.rstrip("/") + "/"
-        client.proxy = proxy
-        client.retry_handlers += [
-            AsyncRateLimitErrorRetryHandler(max_retry_count=5),
-            AsyncServerErrorRetryHandler(max_retry_count=2),
-        ]
+        self.http_url = ""
+        """Where the HTTP server listens; "" where there is none."""
+        self.listeners: Listeners
+        self.home: AppHome
 
     async def __aenter__(self) -> Self:
         """Check the tokens, waiting for Slack as long as need be, and connect.
@@ -111,42 +126,56 @@ class SlackFrontend:
         Raises:
             ConfigError: Slack refuses a token.
         """
-        client = self._app.client
         async with AsyncExitStack() as stack:
             timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
-            client.session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-            identity, url = await identify(client, self._app_token)
+            session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+            clients = Clients(
+                session, api_base=self._settings.api_base, proxy=self._proxy, rates=self._rates
+            )
+            installs, workspaces, owner = await self._find_workspaces(clients)
             tasks = Tasks()
+            desk = Desk(
+                gateway=self._gateway,
+                state=self._state,
+                platform="slack",
+                owner=owner,
+                edit_seconds=lambda: self._edit_seconds * max(1, desk.running()),
+                policy=self._settings.policy,
+                alert=_alert_through(workspaces),
+            )
             stack.push_async_callback(tasks.stop, grace_seconds=_STOP_SECONDS)
-            Listeners(
-                client=client,
-                identity=identity,
-                answers=Answers(self._gateway, edit_seconds=self._edit_seconds),
-                names=Names(self._gateway),
-                desk=AdminDesk(
-                    self._gateway,
-                    client,
-                    team_id=identity.team_id,
-                    admins=self._admins,
-                    has_key=self._can_administer,
-                ),
-                tasks=tasks,
-                post_seconds=self._post_seconds,
-            ).register(self._app)
-            handlers = [
-                SocketHandler(
-                    self._app,
-                    self._app_token,
-                    ping_seconds=self._ping_seconds,
-                    backoff=Backoff(first_seconds=self._backoff_seconds),
+            stack.push_async_callback(desk.close, grace_seconds=_STOP_SECONDS)
+            app = self._make_app(clients, workspaces)
+            self._register(app, desk, workspaces, tasks)
+            if isinstance(workspaces, InstalledWorkspaces):
+                workspaces.register(app)
+            else:
+                _ignore_removal(app)
+            if self._settings.serves_http:
+                flow = None
+                if installs is not None and isinstance(workspaces, InstalledWorkspaces):
+                    flow = install_flow(
+                        client=clients.make(None),
+                        client_id=self._settings.client_id or "",
+                        client_secret=_secret(self._settings.client_secret),
+                        public_url=self._settings.public_url or "",
+                        authorize_url=self._settings.authorize_url,
+                        installs=installs,
+                        workspaces=workspaces,
+                    )
+                self.http_url = await stack.enter_async_context(
+                    serving(
+                        app,
+                        host=self._settings.http_host,
+                        port=self._settings.http_port,
+                        takes_events=self._settings.app_token is None,
+                        flow=flow,
+                    )
                 )
-                for _ in range(self._sockets)
-            ]
-            stack.push_async_callback(_close, handlers)
-            handlers[0].client.wss_uri = url
-            for handler in handlers:
-                await handler.connect_async()
-            log.info("listening on %d connections", self._sockets)
+            if self._settings.app_token is not None:
+                await self._connect(app, stack)
+            recovering = asyncio.create_task(self._recover(), name="recover-answers")
+            stack.push_async_callback(_cancelled, recovering)
             self._closing = stack.pop_all()
         return self
 
@@ -156,8 +185,103 @@ class SlackFrontend:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the sockets, end what is in flight with a true sentence, close the rest."""
+        """Take nothing more, end what is in flight with a true sentence, close the rest."""
         await self._closing.aclose()
+
+    async def _find_workspaces(self, clients: Clients) -> tuple[Installs | None, Workspaces, str]:
+        """The installations, if there are such, the workspaces, and what names this bot."""
+        settings = self._settings
+        if settings.client_id is not None:
+            assert self._engine is not None, "installs need a database"
+            installs = Installs(self._engine, settings.client_id)
+            await installs.create_tables()
+            workspaces = InstalledWorkspaces(
+                installs,
+                clients,
+                client_id=settings.client_id,
+                client_secret=_secret(settings.client_secret),
+            )
+            log.info("installed in %d workspaces", len(await installs.teams()))
+            return installs, workspaces, f"slack:{settings.client_id}"
+        client = clients.make(_secret(settings.bot_token))
+        me = await identify(client)
+        workspace = Workspace(
+            client=client,
+            team_id=me.team_id,
+            user_id=me.user_id,
+            bot_id=me.bot_id,
+            owner=f"slack:{me.team_id}:{me.bot_id}",
+        )
+        return None, OneWorkspace(workspace), workspace.owner
+
+    def _make_app(self, clients: Clients, workspaces: Workspaces) -> AsyncApp:
+        # bolt copies this logger's level to all of its own; they would otherwise take the root's.
+        app = AsyncApp(
+            name="personae",
+            client=clients.make(None),
+            signing_secret=_secret(self._settings.signing_secret),
+            authorize=authorize_by(workspaces),
+            user_facing_authorize_error_message=speaker("en")("slack-no-workspace"),
+            logger=logging.getLogger("slack_bolt"),
+            before_authorize=_with_proxy(self._proxy),
+            # Ours writes to no message of its own; these would look up each conversation's thread.
+            attaching_conversation_kwargs_enabled=False,
+        )
+        return app
+
+    def _register(self, app: AsyncApp, desk: Desk, workspaces: Workspaces, tasks: Tasks) -> None:
+        admin = AdminDesk(desk, has_key=self._settings.admin_key is not None)
+        people = People(workspaces, admins=self._settings.admins, role_seconds=self._role_seconds)
+        wiring = Wiring(
+            desk=desk,
+            state=self._state,
+            workspaces=workspaces,
+            people=people,
+            post_seconds=self._post_seconds,
+        )
+        self.listeners = Listeners(wiring, tasks, administer=Administration(admin))
+        self.listeners.register(app)
+        self.home = AppHome(
+            desk=desk,
+            admin=admin,
+            workspaces=workspaces,
+            people=people,
+            tasks=tasks,
+            on_messages_tab=self.listeners.prompts,
+        )
+        self.home.register(app)
+
+    async def _connect(self, app: AsyncApp, stack: AsyncExitStack) -> None:
+        app_token = _secret(self._settings.app_token)
+        url = await first_socket(app.client, app_token)
+        handlers = [
+            SocketHandler(
+                app,
+                app_token,
+                ping_seconds=self._ping_seconds,
+                backoff=Backoff(first_seconds=self._backoff_seconds),
+            )
+            for _ in range(self._sockets)
+        ]
+        stack.push_async_callback(_close, handlers)
+        handlers[0].client.wss_uri = url
+        for handler in handlers:
+            await handler.connect_async()
+        log.info("listening on %d connections", self._sockets)
+
+    async def _recover(self) -> None:
+        """Answers that a killed process left open get an end, now and regularly."""
+        while True:
+            try:
+                if ended := await self.listeners.recover():
+                    log.info("%d answers of earlier processes were ended", ended)
+            except PersonaeError as err:
+                log.warning("answers of earlier processes can't be ended: %s", err.code)
+            await asyncio.sleep(_RECOVER_SECONDS)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""
 
 
 def _with_proxy(proxy: str | None) -> Callable[..., Awaitable[None]]:
@@ -170,32 +294,139 @@ def _with_proxy(proxy: str | None) -> Callable[..., Awaitable[None]]:
     return set_proxy
 
 
+def _ignore_removal(app: AsyncApp) -> None:
+    """With one workspace there is nothing to forget: the operator's token has ended."""
+
+    async def removed() -> None:
+        log.error("the app was removed from the workspace, or its token revoked (docs/slack.md)")
+
+    app.event("app_uninstalled")(removed)
+    app.event("tokens_revoked")(removed)
+
+
+def _alert_through(workspaces: Workspaces) -> Callable[[str, str, str], Awaitable[None]]:
+    async def alert(server: str, channel: str, markdown: str) -> None:
+        client = (await workspaces.of(server)).client
+        for page in sentence_pages(markdown):
+            await client.chat_postMessage(
+                channel=channel,
+                text=page.text,
+                blocks=page.blocks,
+                unfurl_links=False,
+                unfurl_media=False,
+                parse="none",
+                link_names=False,
+            )
+
+    return alert
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
 async def _close(handlers: list[SocketHandler]) -> None:
     await asyncio.gather(*(handler.close_async() for handler in handlers))
 
 
-async def serve(settings: SlackSettings) -> None:
-    """Run until SIGTERM or SIGINT, which arrive here as cancellation."""
-    me = asyncio.current_task()
-    assert me is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, me.cancel)
-    gateway = GatewayClient(
-        settings.gateway_url, api_key=settings.api_key, admin_key=settings.admin_key
+async def run(
+    settings: SlackSettings,
+    *,
+    stop: asyncio.Event,
+    rates: Rates = RATES,
+    edit_seconds: float = EDIT_SECONDS,
+    post_seconds: float = 1.0,
+) -> None:
+    """Be the bot until `stop` is set.
+
+    Raises:
+        ConfigError: Slack refuses a token; the sentence says what to do.
+    """
+    # bolt reads these by itself and would set up more than was asked for.
+    for name in [name for name in os.environ if name.startswith("SLACK_")]:
+        del os.environ[name]
+    url = parsed(settings.database_url.get_secret_value())
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    stopping = asyncio.create_task(stop.wait(), name="wait-for-stop")
+    living = asyncio.create_task(
+        _live(settings, rates, edit_seconds, post_seconds), name="slack-frontend"
     )
+    try:
+        await asyncio.wait({living, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if living.done():
+            living.result()
+        elif stop.is_set():
+            await _stopped(living)
+    finally:
+        for task in (living, stopping):
+            task.cancel()
+        await asyncio.gather(living, stopping, return_exceptions=True)
+
+
+async def _stopped(living: asyncio.Task[None]) -> None:
+    """A bot that waits for Slack is cancelled; one that is connected ends by itself."""
+    living.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await living
+
+
+async def _live(
+    settings: SlackSettings, rates: Rates, edit_seconds: float, post_seconds: float
+) -> None:
+    database = settings.database_url.get_secret_value()
     async with (
-        gateway,
+        State.open(database) as state,
+        _engine_of(settings, database) as engine,
+        GatewayClient(
+            settings.gateway_url,
+            api_key=_secret(settings.api_key) or None,
+            admin_key=_secret(settings.admin_key) or None,
+        ) as gateway,
+        _pruning(state, settings),
         SlackFrontend(
-            bot_token=settings.bot_token,
-            app_token=settings.app_token,
+            settings,
             gateway=gateway,
-            admins=settings.admins,
-            can_administer=settings.admin_key is not None,
-            api_base=settings.api_base,
+            state=state,
+            engine=engine,
             proxy=_proxy_to(settings.api_base),
+            rates=rates,
+            edit_seconds=edit_seconds,
+            post_seconds=post_seconds,
         ),
     ):
         await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def _engine_of(settings: SlackSettings, database: str) -> AsyncIterator[AsyncEngine | None]:
+    if not settings.installs:
+        yield None
+        return
+    engine = pooled_engine(parsed(database))
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def _pruning(state: State, settings: SlackSettings) -> AsyncIterator[None]:
+    """Meanwhile, what is older than it may be is deleted."""
+    task = asyncio.create_task(
+        keep_pruned(
+            state,
+            memory_seconds=settings.policy.memory_seconds,
+            answers_seconds=ANSWERS_SECONDS,
+            usage_days=USAGE_DAYS,
+        ),
+        name="prune-state",
+    )
+    try:
+        yield
+    finally:
+        await _cancelled(task)
 
 
 def _proxy_to(url: str) -> str | None:
@@ -206,19 +437,29 @@ def _proxy_to(url: str) -> str | None:
     return getproxies().get(address.scheme)
 
 
-def main() -> int:
-    """0 after a stop by signal, 2 when a setting is missing or wrong."""
+def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Below warnings these two write whole messages and responses into the log.
     for name in ("slack_bolt", "slack_sdk"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def _run_until_signalled(settings: SlackSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(settings, stop=stop)
+
+
+def main() -> int:
+    """0 after a stop by signal, 2 when a setting is missing or wrong."""
+    configure_logging()
     try:
-        asyncio.run(serve(settings_from(os.environ)))
-    except ConfigError as err:
+        asyncio.run(_run_until_signalled(settings_from(os.environ)))
+    except PersonaeError as err:
         sys.stderr.write(f"{err}\n")
         return 2
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        log.info("stopped")
+    log.info("stopped")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Who the bot is in the workspace, and whether its two tokens are good. Asked once, at the start."""
+"""Who the bot is in a workspace, and whether its tokens are good. Asked once, at the start."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.on_slack import manifest
 from bot.on_slack.errors import slack_code
 from personae.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-SCOPES = frozenset({"app_mentions:read", "chat:write", "commands", "im:history", "users:read"})
-"""Bot scopes: hear mentions, write, slash commands, hear direct messages, see who is an admin."""
+SCOPES = frozenset(manifest.SCOPES)
+"""Bot scopes, each with its reason in `manifest`."""
 
 _PASSING = frozenset(
     {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -30,34 +31,49 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Identity:
-    """`user_id` is the bot's own, the one that mentions carry."""
+    """`user_id` is the bot's own, the one that mentions carry; `missing` are scopes it was not given."""
 
     user_id: str
+    bot_id: str
     team_id: str
+    app_id: str
+    missing: frozenset[str]
 
 
-async def identify(client: AsyncWebClient, app_token: str) -> tuple[Identity, str]:
-    """Who the bot is, and the address of its first Socket Mode connection.
-
-    Waits as long as Slack can't be reached.
+async def identify(client: AsyncWebClient) -> Identity:
+    """Who the bot is. Waits as long as Slack can't be reached.
 
     Raises:
-        ConfigError: Slack refuses one of the tokens. The sentence says which and what to do.
+        ConfigError: Slack refuses the bot token. The sentence says what to do.
     """
-    me = await _patiently(client.auth_test, _bot_token_sentence)
-    granted = {scope.strip() for scope in me.headers.get("x-oauth-scopes", "").split(",")}
-    missing = SCOPES - granted
-    if missing and granted != {""}:
+    me = await _patiently(client.auth_test, bot_token_sentence)
+    granted = {scope.strip() for scope in me.headers.get("x-oauth-scopes", "").split(",")} - {""}
+    missing = SCOPES - granted if granted else frozenset()
+    if missing:
         log.warning(
             "the Slack app lacks the scopes %s; add them and reinstall the app (docs/slack.md)",
             ", ".join(sorted(missing)),
         )
-
-    opened = await _patiently(
-        lambda: client.apps_connections_open(app_token=app_token), _app_token_sentence
-    )
     log.info("signed in to workspace %s as %s", me["team_id"], me["user_id"])
-    return Identity(user_id=me["user_id"], team_id=me["team_id"]), opened["url"]
+    return Identity(
+        user_id=str(me["user_id"]),
+        bot_id=str(me.get("bot_id") or ""),
+        team_id=str(me["team_id"]),
+        app_id=str(me.get("app_id") or ""),
+        missing=frozenset(missing),
+    )
+
+
+async def first_socket(client: AsyncWebClient, app_token: str) -> str:
+    """The address of the first Socket Mode connection. Waits as long as Slack can't be reached.
+
+    Raises:
+        ConfigError: Slack refuses the app-level token.
+    """
+    opened = await _patiently(
+        lambda: client.apps_connections_open(app_token=app_token), app_token_sentence
+    )
+    return str(opened["url"])
 
 
 async def _patiently(call: Callable[[], Awaitable[T]], sentence: Callable[[str], str]) -> T:
@@ -76,7 +92,7 @@ async def _patiently(call: Callable[[], Awaitable[T]], sentence: Callable[[str],
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def _bot_token_sentence(code: str) -> str:
+def bot_token_sentence(code: str) -> str:
     return (
         f"Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token again from "
         'api.slack.com/apps, your app, "OAuth & Permissions"; reinstall the app if there is none '
@@ -84,7 +100,7 @@ def _bot_token_sentence(code: str) -> str:
     )
 
 
-def _app_token_sentence(code: str) -> str:
+def app_token_sentence(code: str) -> str:
     return (
         f"Slack refuses SLACK_APP_TOKEN ({code}). Make an App-Level Token with the scope "
         'connections:write at api.slack.com/apps, your app, "Basic Information", and switch '

@@ -6,199 +6,247 @@ it comes late. So nothing here waits for the gateway, and nothing is answered tw
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Hashable
+import re
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.core import sentences
-from bot.on_slack.admin import AdminDesk
-from bot.on_slack.answers import Answers, Names, Talk, Tasks
-from bot.on_slack.errors import explain, guarded, slack_code
-from bot.on_slack.identity import Identity
-from bot.on_slack.replies import CANT_POST, ChannelReply, PrivateReply
+from bot.core.people import Person, Place
+from bot.on_slack import modals
+from bot.on_slack.agent import suggest_prompts
+from bot.on_slack.arrivals import Arrival, Payload, from_command, from_interaction, from_message
+from bot.on_slack.controls import Controls
+from bot.on_slack.dialogs import Dialogs
+from bot.on_slack.live import Live, reopened
+from bot.on_slack.messages import PREFIX
+from bot.on_slack.privacy import Counter
+from bot.on_slack.questions import Questions, deleted_message, is_question
 from bot.on_slack.seen import Seen
-from bot.on_slack.text import Task, Typed, after_mention, as_typed, parse
-from personae.errors import RequestError
-from personae.wire import AskRequest, RewriteRequest
+from bot.on_slack.tasks import Tasks
+from bot.on_slack.typed import Typed, as_typed
+from bot.on_slack.visits import Visit, Wiring, attend
 
 log = logging.getLogger(__name__)
 
-Payload = dict[str, Any]
+Administer = Callable[[list[str], Person, Place], Awaitable[str]]
+Work = Callable[[Visit], Awaitable[None]]
+
+_OURS = re.compile(rf"^{PREFIX}")
 
 
 class Listeners:
     """The listeners of one app, and the work they start.
 
-    `events` and `commands` are all that is registered; the app manifest must subscribe to them.
+    `events`, `commands` and `shortcuts` are all that is registered, besides the buttons and modals whose
+    ids begin with `p:`; the app manifest must name them.
+
+    Args:
+        administer: does what `/personae …` says; a sentence for the person.
     """
 
-    def __init__(
-        self,
-        *,
-        client: AsyncWebClient,
-        identity: Identity,
-        answers: Answers,
-        names: Names,
-        desk: AdminDesk,
-        tasks: Tasks,
-        post_seconds: float,
-    ) -> None:
-        self._client = client
-        self._identity = identity
-        self._answers = answers
-        self._names = names
-        self._desk = desk
+    def __init__(self, wiring: Wiring, tasks: Tasks, *, administer: Administer) -> None:
+        self._wiring = wiring
         self._tasks = tasks
-        self._post_seconds = post_seconds
+        self._administer = administer
         self._seen = Seen()
-        self.events = {"app_mention": self._on_mention, "message": self._on_message}
-        self.commands = {
-            "/ask": self._on_ask,
-            "/rewrite": self._on_rewrite,
-            "/personae": self._on_personae,
+        self._live = Live(wiring)
+        self._dialogs = Dialogs(wiring)
+        self._questions = Questions(wiring, self._live, self._dialogs)
+        self._controls = Controls(wiring, self._live, self._dialogs)
+        self._counter = Counter(wiring, self._dialogs)
+        self.events = {
+            "app_mention": self._on_mention,
+            "message": self._on_message,
+            "agent_session_stopped": self._on_stopped,
         }
+        self.commands = {
+            "/ask": self._command(lambda text, visit: self._questions.ask(text, visit)),
+            "/rewrite": self._command(lambda text, visit: self._questions.rewrite(text, visit)),
+            "/personas": self._command(
+                lambda text, visit: self._counter.personas(text.split(), visit)
+            ),
+            "/usage": self._command(lambda _, visit: self._counter.usage(visit)),
+            "/privacy": self._command(
+                lambda text, visit: self._counter.privacy(text.split(), visit)
+            ),
+            "/personae": self._command(self._do_administer, decides=True),
+        }
+        self.shortcuts = {"ask_about": self._on_ask_about, "rewrite_as": self._on_rewrite_as}
 
     def register(self, app: AsyncApp) -> None:
         for event, on_event in self.events.items():
             app.event(event)(on_event)
         for command, on_command in self.commands.items():
             app.command(command)(on_command)
+        for callback, on_shortcut in self.shortcuts.items():
+            app.shortcut(callback)(on_shortcut)
+        app.action(_OURS)(self._on_action)
+        app.view(_OURS)(self._on_view)
         app.error(self._on_error)
 
+    async def recover(self) -> int:
+        """End the answers of processes that are gone; how many. At the start, and now and then."""
+        return await self._wiring.desk.recover(
+            functools.partial(
+                reopened,
+                workspaces=self._wiring.workspaces,
+                post_seconds=self._wiring.post_seconds,
+            )
+        )
+
+    async def prompts(self, team: str, user: str, channel: str) -> None:
+        """Somebody opened a conversation with the bot."""
+        work = suggest_prompts(self._wiring, team, user, channel)
+        self._tasks.start(work, name="suggested prompts")
+
+    # ---- events
+
     async def _on_mention(self, event: Payload, body: Payload) -> None:
-        if self._is_new_question(event, body):
-            self._converse(event, body, event.get("thread_ts") or event["ts"])
+        if is_question(event) and self._is_new(event, body):
+            self._answer(event, body)
 
     async def _on_message(self, event: Payload, body: Payload) -> None:
-        """Direct messages. Other messages come too if the app subscribes to them: not for us."""
-        if event.get("channel_type") == "im" and self._is_new_question(event, body):
-            self._converse(event, body, event.get("thread_ts"))
+        """Direct messages, and what the app hears of channels where it is subscribed to them."""
+        gone = deleted_message(event)
+        if gone is not None:
+            channel, ts = gone
+            work = self._wiring.desk.message_deleted(ts, channel)
+            self._tasks.start(work, name=f"deletion of {channel}/{ts}")
+        elif not is_question(event):
+            return
+        elif event.get("channel_type") == "im":
+            if self._is_new(event, body):
+                self._answer(event, body)
+        elif event.get("thread_ts"):
+            self._tasks.start(self._follow_up(event, body), name="a reply in a thread")
 
-    async def _on_ask(self, ack: AsyncAck, command: Payload) -> None:
+    async def _follow_up(self, event: Payload, body: Payload) -> None:
+        if await self._questions.is_for_us(event, body) and self._is_new(event, body):
+            arrival = from_message(event, body)
+            await attend(
+                self._wiring, arrival, lambda visit: self._questions.message(event, body, visit)
+            )
+
+    async def _on_stopped(self, event: Payload, body: Payload) -> None:
+        arrival = Arrival(
+            key=f"stop:{body.get('event_id')}",
+            team=str(body.get("team_id") or ""),
+            user=str(event.get("user") or ""),
+            channel=str(event.get("channel") or ""),
+            thread=str(event.get("thread_ts") or "") or None,
+        )
+        if self._seen.first_time(arrival.key):
+            self._attend(arrival, self._live.stop, name="a native stop")
+
+    def _answer(self, event: Payload, body: Payload) -> None:
+        self._attend(
+            from_message(event, body),
+            lambda visit: self._questions.message(event, body, visit),
+            name=f"answer to {event['channel']}/{event['ts']}",
+        )
+
+    def _is_new(self, event: Payload, body: Payload) -> bool:
+        """Not seen before, as this delivery or as this message."""
+        message = ("message", body.get("team_id"), event["channel"], event["ts"])
+        delivery = ("event", body.get("event_id"))
+        return self._seen.first_time(*([delivery] if delivery[1] else []), message)
+
+    # ---- commands, shortcuts, buttons, modals
+
+    def _command(
+        self, work: Callable[[str, Visit], Awaitable[None]], *, decides: bool = False
+    ) -> Callable[[AsyncAck, Payload], Coroutine[Any, Any, None]]:
+        async def on_command(ack: AsyncAck, command: Payload) -> None:
+            await ack()
+            arrival = from_command(command)
+            if self._seen.first_time(arrival.key):
+                text = str(command.get("text") or "")
+                name = f"{command.get('command')} in {arrival.channel}"
+                self._attend(arrival, lambda visit: work(text, visit), name=name, decides=decides)
+
+        return on_command
+
+    async def _do_administer(self, text: str, visit: Visit) -> None:
+        await visit.tell(await self._administer(as_typed(text).split(), visit.person, visit.place))
+
+    async def _on_ask_about(self, ack: AsyncAck, body: Payload) -> None:
         await ack()
-        self._take(command, "ask", sentences.ASK_USAGE)
+        about = as_typed(str((body.get("message") or {}).get("text") or ""))
+        self._interact(body, lambda visit: self._dialogs.ask(visit, about=about))
 
-    async def _on_rewrite(self, ack: AsyncAck, command: Payload) -> None:
-        is_complete = len(command.get("text", "").split(maxsplit=1)) == 2
-        await ack(text=sentences.REWRITING if is_complete else "")
-        self._take(command, "rewrite", sentences.REWRITE_USAGE)
-
-    async def _on_personae(self, ack: AsyncAck, command: Payload) -> None:
+    async def _on_rewrite_as(self, ack: AsyncAck, body: Payload) -> None:
         await ack()
-        if self._is_new(("command", command.get("trigger_id"))):
-            reply = self._privately(command)
-            work = guarded(self._administer(command, reply), Talk(reply).end)
-            self._tasks.start(work, name="/personae")
+        text = as_typed(str((body.get("message") or {}).get("text") or ""))
+        self._interact(body, lambda visit: self._dialogs.rewrite(visit, text=text))
+
+    async def _on_action(self, ack: AsyncAck, body: Payload, action: Payload) -> None:
+        await ack()
+        control = self._controls.by_name.get(str(action.get("action_id", "")).removeprefix(PREFIX))
+        value = str(action.get("value") or "")
+        if control is not None:
+            self._interact(body, lambda visit: control(visit, value), decides=True)
+
+    async def _on_view(self, ack: AsyncAck, body: Payload, view: Payload) -> None:
+        await ack()
+        notes, given = modals.notes_of(view), modals.filled_in(view)
+        sent = from_interaction(body)
+        arrival = Arrival(
+            key=f"view:{view.get('id')}:{view.get('hash')}",
+            team=sent.team,
+            user=sent.user,
+            channel=notes.get("channel", ""),
+            enterprise=sent.enterprise,
+            name=sent.name,
+            thread=notes.get("thread"),
+            response_url=notes.get("url"),
+            trigger_id=sent.trigger_id,
+            private=bool(notes.get("private")),
+        )
+        callback = str(view.get("callback_id") or "")
+        if self._seen.first_time(arrival.key):
+            self._attend(
+                arrival,
+                lambda visit: self._take(callback, notes, given, visit),
+                name=f"modal {callback}",
+                decides=callback == modals.REVISE,
+            )
+
+    async def _take(
+        self, callback: str, notes: dict[str, str], given: dict[str, str], visit: Visit
+    ) -> None:
+        answer = notes.get("answer", "")
+        if callback == modals.ASK:
+            about = notes.get("about", "")
+            text = f"{given.get('question', '')}\n\n{about}".strip()
+            private = bool(given.get("private"))
+            typed = Typed("ask", given.get("persona") or None, text, private)
+            await self._questions.from_modal(typed, notes.get("thread"), visit)
+        elif callback == modals.REWRITE:
+            strength = given.get("strength") or "normal"
+            persona = given.get("persona") or None
+            typed = Typed("rewrite", persona, given.get("text", ""), True, strength)  # type: ignore[arg-type]
+            await self._questions.from_modal(typed, notes.get("thread"), visit)
+        elif callback == modals.OTHER:
+            await self._controls.by_other(visit, answer, given.get("persona", ""))
+        elif callback == modals.REASON:
+            await self._controls.give_reason(visit, answer, given.get("reason", ""))
+        elif callback == modals.REVISE:
+            await self._controls.take_revision(visit, answer, given.get("revision", ""))
+
+    # ---- tasks
+
+    def _interact(self, body: Payload, work: Work, *, decides: bool = False) -> None:
+        arrival = from_interaction(body)
+        if self._seen.first_time(arrival.key):
+            self._attend(arrival, work, name="a button or shortcut", decides=decides)
+
+    def _attend(self, arrival: Arrival, work: Work, *, name: str, decides: bool = False) -> None:
+        self._tasks.start(attend(self._wiring, arrival, work, decides=decides), name=name)
 
     async def _on_error(self, error: Exception, body: Payload) -> None:
-        """A listener failed before its task could begin: tell whoever can be told."""
-        found = explain(error)
-        event = body.get("event") or {}
-        if body.get("response_url"):
-            talk = Talk(self._privately(body))
-        elif event.get("channel"):
-            talk = Talk(self._in_channel(event["channel"], event.get("thread_ts")))
-        else:
-            return
-        self._tasks.start(guarded(talk.end(found), talk.end), name="telling of an error")
-
-    def _is_new_question(self, event: Payload, body: Payload) -> bool:
-        """Asked by a person, and not seen before as this delivery or as this message."""
-        if event.get("bot_id") or event.get("subtype") or not event.get("user"):
-            return False
-        message = ("message", body.get("team_id"), event["channel"], event["ts"])
-        return self._is_new(("event", body.get("event_id")), message)
-
-    def _is_new(self, *keys: tuple[Hashable, ...]) -> bool:
-        return self._seen.first_time(*(key for key in keys if key[-1] is not None))
-
-    # The work, in tasks of its own.
-
-    def _converse(self, event: Payload, body: Payload, thread_ts: str | None) -> None:
-        text = after_mention(event.get("text") or "", self._identity.user_id)
-        talk = Talk(self._in_channel(event["channel"], thread_ts))
-        person = _opaque(body.get("team_id"), event["user"])
-        work = guarded(self._answer_message(talk, text, person), talk.end)
-        self._tasks.start(work, name=f"answer to {event['channel']}/{event['ts']}")
-
-    async def _answer_message(self, talk: Talk, text: str, person: str) -> None:
-        names = await self._names.get()
-        typed = parse(text, names)
-        if typed is None:
-            known = f" {sentences.personas_here(set(names.values()))}" if names else ""
-            raise RequestError(sentences.MENTION_USAGE + known)
-        await talk.show()
-        await self._answers.run(_request(typed, person), talk)
-
-    def _take(self, command: Payload, task: Task, usage: str) -> None:
-        if self._is_new(("command", command.get("trigger_id"))):
-            reply = self._privately(command)
-            talk = Talk(reply)
-            work = guarded(self._answer_command(talk, reply, command, task, usage), talk.end)
-            self._tasks.start(work, name=f"/{task} in {command['channel_id']}")
-
-    async def _answer_command(
-        self, talk: Talk, private: PrivateReply, command: Payload, task: Task, usage: str
-    ) -> None:
-        names = await self._names.get()
-        typed = parse(as_typed(command.get("text") or ""), names, task)
-        if typed is None:
-            known = f" {sentences.personas_here(set(names.values()))}" if names else ""
-            raise RequestError(usage + known)
-        # A question to nobody is answered by a suggestion, which need not stand in the channel.
-        if task == "ask" and (not names or typed.persona in names.values()):
-            await self._move_to_channel(talk, private, command, typed)
-        person = _opaque(command.get("team_id"), command["user_id"])
-        await self._answers.run(_request(typed, person), talk)
-
-    async def _move_to_channel(
-        self, talk: Talk, private: PrivateReply, command: Payload, typed: Typed
-    ) -> None:
-        """Let the answer grow in the channel; where the bot may not post, leave it private."""
-        # By name, not by mention: a mention would ping the person about their own question.
-        who = command.get("user_name") or "Somebody"
-        heading = sentences.asked(who, typed.persona, " ".join(typed.text.split()))
-        public = Talk(self._in_channel(command["channel_id"], None), heading)
-        try:
-            await public.show()
-        except SlackApiError as err:
-            if slack_code(err) not in CANT_POST:
-                raise
-            await private.say(sentences.NOT_IN_CHANNEL)
-        else:
-            talk.reply, talk.heading = public.reply, public.heading
-
-    async def _administer(self, command: Payload, reply: PrivateReply) -> None:
-        words = (command.get("text") or "").split()
-        names = await self._names.get()
-        await reply.say(await self._desk.run(words, command["user_id"], names))
-
-    def _in_channel(self, channel: str, thread_ts: str | None) -> ChannelReply:
-        return ChannelReply(
-            self._client, channel=channel, thread_ts=thread_ts, post_seconds=self._post_seconds
-        )
-
-    def _privately(self, command: Payload) -> PrivateReply:
-        webhook = AsyncWebhookClient(
-            command["response_url"],
-            session=self._client.session,
-            retry_handlers=self._client.retry_handlers,
-        )
-        webhook.proxy = self._client.proxy  # the constructor would take HTTPS_PROXY for None
-        return PrivateReply(webhook)
-
-
-def _request(typed: Typed, person: str) -> AskRequest | RewriteRequest:
-    if typed.task == "ask":
-        return AskRequest(persona=typed.persona, question=typed.text, user=person, surface="slack")
-    return RewriteRequest(persona=typed.persona, text=typed.text, user=person, surface="slack")
-
-
-def _opaque(team: str | None, user: str) -> str:
-    return f"slack:{team}:{user}"
+        """A listener failed before its task could begin."""
+        log.error("a listener failed on a delivery of type %s", body.get("type"), exc_info=error)

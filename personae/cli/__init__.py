@@ -5,6 +5,7 @@
     adapters · index · corpus · models · train     manage what it serves
     bench                       measure this machine
     unanswered                  what people asked that a persona has not written about
+    feedback                    what people think of answers, also as files to train on
     doctor                      say what is missing
 
 Every command that prints a result takes `--json`. Errors are one sentence on stderr and exit code 1
@@ -23,7 +24,19 @@ from pathlib import Path
 import click
 
 from personae import __version__
-from personae.cli import adapters, bench, corpus, doctor, index, models, talk, train, unanswered, up
+from personae.cli import (
+    adapters,
+    bench,
+    corpus,
+    doctor,
+    feedback,
+    index,
+    models,
+    talk,
+    train,
+    unanswered,
+    up,
+)
 from personae.config import Config, load_config
 from personae.errors import GatewayUnreachable, PersonaeError
 
@@ -101,6 +114,7 @@ cli.add_command(corpus.corpus)
 cli.add_command(index.index)
 cli.add_command(train.train)
 cli.add_command(unanswered.unanswered)
+cli.add_command(feedback.feedback)
 cli.add_command(bench.bench)
 cli.add_command(doctor.doctor)
 

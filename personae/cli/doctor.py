@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -153,10 +154,7 @@ def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
 
 def _tokens(config: Config) -> Iterator[Finding]:
     secrets = config.secrets
-    if secrets.discord_token is None:
-        yield _note("discord", "DISCORD_TOKEN is not set: no Discord. How: docs/discord.md")
-    else:
-        yield _ok("discord", "DISCORD_TOKEN is set")
+    yield from _discord(config)
     slack = {
         "SLACK_BOT_TOKEN": (secrets.slack_bot_token, "xoxb-"),
         "SLACK_APP_TOKEN": (secrets.slack_app_token, "xapp-"),
@@ -170,6 +168,24 @@ def _tokens(config: Config) -> Iterator[Finding]:
             yield _ok("slack", f"{variable} is set")
     if os.environ.get("PERSONAE_GATEWAY_URL"):
         yield _note("gateway", "PERSONAE_GATEWAY_URL is set: bots will use that gateway.")
+
+
+def _discord(config: Config) -> Iterator[Finding]:
+    """Asks Discord itself, where there is a token to ask with."""
+    if config.secrets.discord_token is None:
+        yield _note("discord", "DISCORD_TOKEN is not set: no Discord. How: docs/discord.md")
+        return
+    from bot.on_discord.checkup import checkup
+    from bot.on_discord.settings import settings_from
+
+    token = config.secrets.discord_token.get_secret_value()
+    try:
+        settings = settings_from({**os.environ, "DISCORD_TOKEN": token})
+    except PersonaeError as err:
+        yield _problem("discord", str(err))
+        return
+    for seen in asyncio.run(checkup(settings)):
+        yield Finding(what="discord", verdict=seen.verdict, sentence=seen.sentence)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from personae.cli.training_samples import (
     adapter_rank,
     ensure_training_input,
     recipe,
+    revised_samples,
     samples_of,
 )
 from personae.config import Config
@@ -42,7 +43,10 @@ def plan(context: Context, persona: str, steps: int | None, as_json: bool) -> No
         ensure_training_input(config, cast, member, progress=progress)
         settings = recipe(config, member, steps=steps)
         written, price = written_samples(config, member, ask=False, progress=progress)
-        samples = samples_of(config, member, settings, synthesized=written, progress=progress)
+        revised = revised_samples(config, member, settings, until=None)
+        samples = samples_of(
+            config, member, settings, synthesized=written, revised=revised, progress=progress
+        )
         found = planned(config, cast, member, settings, samples, price, progress=progress)
         assert found is not None
     if as_json:

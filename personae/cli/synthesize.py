@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from personae.cli.terminal import print_json, say, shown_progress
-from personae.cli.training_samples import ensure_training_input
+from personae.cli.training_samples import ensure_training_input, sample_length
 from personae.config import Config
 from personae.corpus import Document, read_corpus
 from personae.persona import Persona, load_cast
@@ -117,7 +117,9 @@ class _Order:
             embed=_embedder(self.config),
             samples=self.samples,
             vocabulary=self.vocabulary,
-            length=_length(self.config, self.persona.base_model or self.config.engine.base_model),
+            length=sample_length(
+                self.config, self.persona.base_model or self.config.engine.base_model
+            ),
             progress=progress,
         )
 
@@ -143,17 +145,6 @@ def _embedder(config: Config) -> Callable[[Sequence[str]], Any]:
     from serving.retrieval.embedder import Embedder
 
     return Embedder(model_folder(config.models, config.retrieval.embedder), threads=2).embed
-
-
-def _length(config: Config, base_model: str) -> Callable[[Sample], int]:
-    """Tokens of a whole sample as the base model's chat template writes it."""
-    from transformers import AutoTokenizer
-
-    from personae.weights import model_folder
-    from training.tune.encode import encode
-
-    tokenizer = AutoTokenizer.from_pretrained(model_folder(config.models, base_model))
-    return lambda sample: len(encode([sample], tokenizer, max_tokens=1 << 30)[0].ids)
 
 
 def _warn(priced: Price) -> None:

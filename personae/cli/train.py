@@ -20,7 +20,13 @@ from personae.cli.plan import planned
 from personae.cli.publish import publish_command, release, show, try_command
 from personae.cli.synthesize import synthesize, written_samples
 from personae.cli.terminal import print_json, say, shown_progress
-from personae.cli.training_samples import adapter_rank, ensure_training_input, recipe, samples_of
+from personae.cli.training_samples import (
+    adapter_rank,
+    ensure_training_input,
+    recipe,
+    revised_samples,
+    samples_of,
+)
 from personae.config import Config
 from personae.errors import AdapterError
 from personae.persona import Cast, Persona, load_cast
@@ -55,6 +61,11 @@ def train() -> None:
     show_default=True,
     help="No trial begins after so long.",
 )
+@click.option(
+    "--revisions-until",
+    metavar="TIME",
+    help="Of the answers that operators revised, only those revised until then (default: all).",
+)
 @click.option("--publish/--no-publish", default=True, help="Add the result to the registry.")
 @click.option("--force", is_flag=True, help="Publish although gates fail; it stays visible.")
 @click.option("--reason", default="", help="Why, for whoever sees the version later.")
@@ -66,6 +77,7 @@ def train_run(
     steps: int | None,
     trials: int | None,
     sweep_minutes: float,
+    revisions_until: str | None,
     publish: bool,
     force: bool,
     reason: str,
@@ -81,14 +93,17 @@ def train_run(
     cast = load_cast(config.cast)
     member = cast[persona]
     live = _Live()
+    # Operators may revise while it trains; what goes on below, in another process, must find the same run.
+    until = revisions_until or _newest_revision(config, member)
     with shown_progress() as progress:
-        run = _trained(config, cast, member, steps, trials, sweep_minutes, progress, live)
+        run = _trained(config, cast, member, steps, trials, sweep_minutes, until, progress, live)
     say(f"Trained: {run}")
     if live.steps:
         # What glibc kept for the training makes an evaluation in the same process four times as slow. The
         # same command in a fresh one finds the run finished and goes on.
         sys.stdout.flush()
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
+        again = ["--revisions-until", until] if until and not revisions_until else []
+        os.execv(sys.executable, [*sys.orig_argv, *again])  # noqa: S606 - this very command
     with shown_progress() as progress:
         _measure(config, cast, member, run, progress)
     if not publish:
@@ -112,6 +127,7 @@ def _trained(
     steps: int | None,
     trials: int | None,
     sweep_minutes: float,
+    revisions_until: str | None,
     progress: Progress,
     live: _Live,
 ) -> Path:
@@ -123,8 +139,15 @@ def _trained(
     ensure_training_input(config, cast, persona, progress=progress)
     written, price = written_samples(config, persona, progress=progress)
 
+    settings = recipe(config, persona, steps=steps)
+    revised = revised_samples(config, persona, settings, until=revisions_until)
+    if revised:
+        say(f"  (To go on with the same ones later: --revisions-until {revisions_until}.)")
+
     def samples(settings: TrainSettings) -> Dataset:
-        return samples_of(config, persona, settings, synthesized=written, progress=progress)
+        return samples_of(
+            config, persona, settings, synthesized=written, revised=revised, progress=progress
+        )
 
     def trained(settings: TrainSettings) -> Path:
         return train_adapter(
@@ -141,7 +164,6 @@ def _trained(
             live=live,
         )
 
-    settings = recipe(config, persona, steps=steps)
     found = planned(
         config, cast, persona, settings, samples(settings), price, only_new=True, progress=progress
     )
@@ -162,6 +184,12 @@ def _trained(
             f"{settings.steps} steps."
         )
     return trained(settings)
+
+
+def _newest_revision(config: Config, persona: Persona) -> str | None:
+    from training.samples.revisions import newest_revision
+
+    return newest_revision(config.feedback, persona.id)
 
 
 def _measure(config: Config, cast: Cast, persona: Persona, run: Path, progress: Progress) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from personae.cli.terminal import say
 from personae.config import Config
 from personae.persona import Cast, Persona
 from personae.progress import Progress
@@ -57,9 +58,10 @@ def samples_of(
     settings: TrainSettings,
     *,
     synthesized: Sequence[Sample] = (),
+    revised: Sequence[Sample] = (),
     progress: Progress,
 ) -> Dataset:
-    """The samples of a persona's corpus, made by rules, and those a model wrote.
+    """The samples of a persona's corpus, made by rules, those a model wrote and those operators revised.
 
     Raises:
         CorpusError: no corpus, or too small a one.
@@ -85,4 +87,42 @@ def samples_of(
         seed=settings.seed,
         words=words,
         synthesized=synthesized,
+        revised=revised,
     )
+
+
+def revised_samples(
+    config: Config, persona: Persona, settings: TrainSettings, *, until: str | None
+) -> list[Sample]:
+    """What operators wrote better, as far as training may learn from it; says how much that is.
+
+    Args:
+        until: newer revisions are left for the next training.
+    """
+    from personae.corpus import read_corpus
+    from personae.feedback import revisions_file
+    from training.samples import revisions
+
+    if not revisions_file(config.feedback, persona.id).is_file():
+        return []
+    _manifest, documents = read_corpus(config.corpora / persona.id)
+    found = revisions.revised_samples(
+        config.feedback,
+        persona,
+        documents,
+        length=sample_length(config, persona.base_model or config.engine.base_model),
+        max_tokens=settings.max_tokens,
+        until=until,
+    )
+    say(f"Revised answers to learn from: {len(found)}.")
+    return found
+
+
+def sample_length(config: Config, base_model: str) -> Callable[[Sample], int]:
+    """Tokens of a whole sample as the base model's chat template writes it."""
+    from transformers import AutoTokenizer
+
+    from training.tune.encode import encode
+
+    tokenizer = AutoTokenizer.from_pretrained(model_folder(config.models, base_model))
+    return lambda sample: len(encode([sample], tokenizer, max_tokens=1 << 30)[0].ids)

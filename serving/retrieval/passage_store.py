@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from personae.corpus import Document, Passage, searchable_text
+from personae.corpus import Document, Passage, document_of, searchable_text
 from personae.errors import CorpusError
 from serving.retrieval.words import stems, tokens
 
@@ -53,6 +53,7 @@ _WRITER_CACHE_KIB = 65_536
 _FTS_HASH_BYTES = 64 << 20
 _MMAP_BYTES = 0x7FFF0000
 _ROWS_PER_QUERY = 500
+_NUMBER_DIGITS = 9
 
 
 def digest_of(passage: Passage) -> bytes:
@@ -195,6 +196,19 @@ class PassageStore:
             for row, *values in self._query(f"{_PASSAGE} WHERE row IN ({marks})", some):
                 found[row] = _passage(values)
         return [found[int(row)] for row in rows]
+
+    def passage_named(self, name: str) -> Passage | None:
+        """The passage that is still called so."""
+        place = name.rpartition("#")[2].partition(".")[0]
+        if not place.isdecimal() or len(place) > _NUMBER_DIGITS:
+            return None
+        rows = self._query(
+            f"{_PASSAGE} WHERE id = ? AND row >= first_row AND row < first_row + documents.passages "
+            "AND passages.number = ?",
+            [document_of(name), int(place)],
+        )
+        found = (_passage(values) for _row, *values in rows)
+        return next((passage for passage in found if passage.name == name), None)
 
     def match(
         self, query: str, limit: int, *, among: np.ndarray | None = None

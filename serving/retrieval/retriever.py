@@ -157,6 +157,14 @@ class Retriever:
             self._thread, self._style, persona, near, vector, limit
         )
 
+    async def named(self, persona: Persona, names: Sequence[str]) -> list[PromptPassage | None]:
+        """Passages by `Citation.passage`, as the prompt shows them; None for one that is gone or changed."""
+        if not names or persona.id not in self._snapshots:
+            return [None] * len(names)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._named, persona, names
+        )
+
     # -- in the thread -----------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -224,6 +232,11 @@ class Retriever:
             settings.floor,
         )
 
+    def _named(self, persona: Persona, names: Sequence[str]) -> list[PromptPassage | None]:
+        snapshot, words = self._snapshots[persona.id], persona.retrieval.passage_words
+        found = (snapshot.passage_named(name) for name in names)
+        return [None if passage is None else _shown(passage, words) for passage in found]
+
     def _style(self, persona: Persona, text: str, vector: np.ndarray, limit: int) -> list[str]:
         snapshot = self._snapshots[persona.id]
         ranked = rank(snapshot, text, vector, persona.language)
@@ -251,12 +264,7 @@ def _found(
 ) -> Found:
     if not evidence.asks_something:  # "Hello!" is answered, and from no source
         return Found([], [])
-    shown = [
-        PromptPassage(
-            title=passage.title, date=passage.date, text=first_words(passage.text, passage_words)
-        )
-        for passage in passages
-    ]
+    shown = [_shown(passage, passage_words) for passage in passages]
     citations = [
         Citation(
             number=number,
@@ -266,8 +274,15 @@ def _found(
             url=passage.url,
             excerpt=first_words(passage.text, _EXCERPT_WORDS),
             quote=quote,
+            passage=passage.name,
         )
         for number, (passage, quote) in enumerate(zip(passages, quotes, strict=True), start=1)
     ]
     covered = evidence.covers(FLOOR if floor is None else floor)
     return Found(shown, citations, evidence.relevance, covered)
+
+
+def _shown(passage: Passage, words: int) -> PromptPassage:
+    return PromptPassage(
+        title=passage.title, date=passage.date, text=first_words(passage.text, words)
+    )

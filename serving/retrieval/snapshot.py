@@ -121,6 +121,10 @@ class Snapshot:
         """In the order asked."""
         return self._store.passages_of(rows)
 
+    def passage_named(self, name: str) -> Passage | None:
+        """The passage that is still called so."""
+        return self._store.passage_named(name)
+
     def passage_vectors(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """(n, dim) float32, L2-normalised, exact."""
         return self._vectors.passage_vectors(np.asarray(rows, dtype=np.int64))

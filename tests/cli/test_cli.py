@@ -225,7 +225,9 @@ async def test_a_taken_port_is_told_before_anything_starts(gateway, tmp_path):
 
 
 async def test_doctor_lists_findings_and_hides_tokens(tmp_path):
+    nowhere = "http://127.0.0.1:9/api"
     environment = {"PERSONAE_HOME": str(tmp_path), "DISCORD_TOKEN": "discord-secret"}
+    environment["DISCORD_API_BASE"] = nowhere
     code, out, err = await personae("doctor", "--json", **environment)
     findings = {finding["what"]: finding for finding in json.loads(out)}
     assert code in (0, 1) and "Traceback" not in err

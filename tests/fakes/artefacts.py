@@ -55,7 +55,8 @@ def add_adapter(
     """
     folder = scratch / f"{persona.id}-{version}"
     folder.mkdir(parents=True)
-    settings = {"peft_type": "LORA", "r": 8, "bias": "none", "base_model_name_or_path": base.id}
+    settings = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "bias": "none"}
+    settings |= {"base_model_name_or_path": base.id}
     (folder / "adapter_config.json").write_text(json.dumps(settings | (config or {})))
     seed = float(int(hashlib.sha256(f"{persona.id}{version}".encode()).hexdigest()[:4], 16))
     module = "base_model.model.model.layers.0.self_attn.q_proj"

@@ -2,7 +2,8 @@
 
 A session lives on when its socket breaks, and keeps the events sent meanwhile for RESUME; it dies
 when the bot closes it with 1000 or 1001, or with op 9. Frames are compressed as Discord compresses
-them (zlib-stream) when the bot asks for it.
+them (zlib-stream) when the bot asks for it. Every shard has a session of its own and gets the events
+of its servers; a session gets only what its intents ask for.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.fakes import discord_objects as objects
-from tests.fakes.discord_objects import snowflake
+from tests.fakes.discord_objects import MESSAGE_CONTENT, snowflake
+from tests.fakes.discord_rules import GUILDS
+from tests.fakes.discord_world import World
 
-_PRIVILEGED = 1 << 1 | 1 << 8 | 1 << 15
+_PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
 _ALL_INTENTS = (1 << 26) - 1
 _OPS_PER_MINUTE = 120
+_MOST_KEPT = 2000
+"""Events that a session can replay; a soak would fill the memory otherwise."""
 
 
 @dataclass
@@ -31,6 +36,8 @@ class _Session:
     events: list[dict[str, Any]] = field(default_factory=list)
     alive: bool = True
     socket: _Socket | None = None
+    intents: int = 0
+    shard: tuple[int, int] = (0, 1)
 
 
 class _Socket:
@@ -67,8 +74,12 @@ class DiscordSocket:
         self,
         *,
         token: str,
+        world: World,
         heartbeat_seconds: float,
         identify_seconds: float,
+        intents_on: int,
+        recommended_shards: int,
+        guilds_per_shard: int,
         changed: Callable[[], None],
         problem: Callable[[str], None],
     ) -> None:
@@ -79,6 +90,14 @@ class DiscordSocket:
         self._problem = problem
         self._sessions: list[_Session] = []
         self._identified_at: float | None = None
+        self._world = world
+        self._guilds_per_shard = guilds_per_shard
+        self.intents_on = intents_on
+        self.recommended_shards = recommended_shards
+        self.repeat_next = 0
+        """So many events are delivered twice."""
+        self.events: list[str] = []
+        """Names of the events that were sent."""
         self.resume_url = ""
         self.refuse_with: int | None = None
         """A closing code with which the next IDENTIFY or RESUME is answered."""
@@ -91,7 +110,19 @@ class DiscordSocket:
 
     @property
     def connected(self) -> bool:
-        return any(session.socket is not None for session in self._sessions)
+        """Whether every shard that the bot has is there."""
+        there = {s.shard for s in self._sessions if s.socket is not None}
+        return bool(there) and len(there) == max(count for _, count in there)
+
+    @property
+    def shards(self) -> list[tuple[int, int]]:
+        """(number, count) of the sessions that are connected."""
+        return sorted(s.shard for s in self._sessions if s.socket is not None)
+
+    @property
+    def intents(self) -> int:
+        """What the bot asked for last."""
+        return self._sessions[-1].intents if self._sessions else 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self.unreachable:
@@ -128,14 +159,34 @@ class DiscordSocket:
             self._changed()
         return ws
 
-    async def dispatch(self, name: str, data: dict[str, Any]) -> None:
+    async def dispatch(
+        self,
+        name: str,
+        data: dict[str, Any] | Callable[[int], dict[str, Any]],
+        *,
+        guild_id: str | None = None,
+        needs: int = 0,
+    ) -> None:
         """Send an event to the bot, now or when it resumes.
 
         With no session at all Discord has nobody to send to: the event is lost.
+
+        Args:
+            data: or what makes it from a session's intents.
+            guild_id: decides the shard; None: the first.
+            needs: the intent without which it is not sent.
         """
+        times = 1
+        if self.repeat_next:
+            self.repeat_next -= 1
+            times = 2
         for session in self._sessions:
-            if session.alive:
-                await self._send_event(session, name, data)
+            number, count = session.shard
+            mine = (int(guild_id or 0) >> 22) % count == number
+            if session.alive and mine and session.intents & needs == needs:
+                made = data(session.intents) if callable(data) else data
+                for _ in range(times):
+                    await self._send_event(session, name, made)
 
     async def ask_to_reconnect(self) -> None:
         """Op 7."""
@@ -201,8 +252,15 @@ class DiscordSocket:
         intents = data.get("intents")
         if not isinstance(intents, int) or intents & ~_ALL_INTENTS:
             return 4013
-        if intents & _PRIVILEGED:
+        if intents & _PRIVILEGED & ~self.intents_on:
             return 4014
+        shard = data.get("shard") or [0, 1]
+        if not (isinstance(shard, list) and len(shard) == 2 and 0 <= shard[0] < shard[1]):
+            return 4010
+        mine = [g for g in self._world.guilds if g.joined]
+        mine = [g for g in mine if (int(g.id) >> 22) % shard[1] == shard[0]]
+        if len(mine) > self._guilds_per_shard:
+            return 4011
         if not isinstance(data.get("properties"), dict):
             return 4002
         now = time.monotonic()
@@ -212,20 +270,24 @@ class DiscordSocket:
             return None
         self.identifies += 1
         for old in self._sessions:
-            old.alive = False
-        session = _Session(socket=socket)
+            if old.shard == tuple(shard) or old.shard[1] != shard[1]:
+                old.alive = False
+        session = _Session(socket=socket, intents=intents, shard=(shard[0], shard[1]))
         socket.session = session
         self._sessions.append(session)
         ready = {
             "v": 10,
             "user": objects.bot_user(),
-            "guilds": [{"id": objects.GUILD_ID, "unavailable": True}],
+            "guilds": [{"id": guild.id, "unavailable": True} for guild in mine],
             "session_id": session.id,
+            "shard": shard,
             "resume_gateway_url": self.resume_url,
             "application": {"id": objects.APPLICATION_ID, "flags": 0},
         }
         await self._send_event(session, "READY", ready)
-        await self._send_event(session, "GUILD_CREATE", objects.guild())
+        if intents & GUILDS:
+            for guild in mine:
+                await self._send_event(session, "GUILD_CREATE", guild.as_json())
         self._changed()
         return None
 
@@ -243,6 +305,10 @@ class DiscordSocket:
         seen = data.get("seq")
         if not isinstance(seen, int) or seen > len(session.events):
             return 4007
+        if len(session.events) - seen > _MOST_KEPT:
+            session.alive = False
+            await socket.send(9, False)
+            return None
         self.resumes += 1
         socket.session, session.socket = session, socket
         missed = session.events[seen:]
@@ -256,6 +322,9 @@ class DiscordSocket:
     async def _send_event(self, session: _Session, name: str, data: dict[str, Any]) -> None:
         event = {"t": name, "s": len(session.events) + 1, "d": data}
         session.events.append(event)
+        self.events.append(name)
+        if len(session.events) > _MOST_KEPT:
+            session.events[len(session.events) - _MOST_KEPT - 1] = {}
         if session.socket is not None:
             await session.socket.send(0, data, event=event)
 

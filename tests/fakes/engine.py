@@ -3,7 +3,8 @@
 What it says names the model it was asked as, so that a test sees which adapter spoke:
 "[lincoln@v1] words …". Like vLLM 0.32 it takes adapters at run time, refuses a name that is loaded,
 a folder that is not there and a model it does not know, and forgets adapters when it is restarted.
-Its log-probabilities depend on the bytes of the weights, the question and the place of a token.
+Its log-probabilities depend on the bytes of the weights, how much they are scaled by (`lora_alpha`), the
+question and the place of a token.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class FakeEngine:
         hang_after: go silent after so many pieces.
         unhealthy: answer health checks with 503.
         refuse_next_load: reason with which the next adapter load is refused.
+        may_load: loads wait until it is set, as long ones do.
         deaf_to_adapters: answer as the base whatever is asked for, which is what vLLM does, without a
             word, with an adapter that matches no module.
         template: another one makes other log-probabilities, as another chat template does.
@@ -67,6 +69,10 @@ class FakeEngine:
         self.hang_after: int | None = None
         self.unhealthy = False
         self.refuse_next_load: str | None = None
+        self.may_load = asyncio.Event()
+        self.may_load.set()
+        self.loads: list[str] = []
+        """Names it was asked to load, in order."""
         self.deaf_to_adapters = False
         self.template = ""
         self.debug_log: Path | None = None
@@ -132,6 +138,8 @@ class FakeEngine:
     async def _load(self, request: web.Request) -> web.Response:
         body = await request.json()
         name, folder = body["lora_name"], Path(body["lora_path"])
+        self.loads.append(name)
+        await self.may_load.wait()
         if self.refuse_next_load is not None:
             reason, self.refuse_next_load = self.refuse_next_load, None
             return _error(500, reason, "InternalServerError")
@@ -142,7 +150,8 @@ class FakeEngine:
                 "adapter in place, set 'load_inplace' to True.",
                 "InvalidUserInput",
             )
-        if not folder.is_absolute() or not (folder / "adapter_config.json").is_file():
+        files = ("adapter_config.json", "adapter_model.safetensors")
+        if not folder.is_absolute() or not all((folder / file).is_file() for file in files):
             return _error(
                 404, f"Loading lora {name} failed: No adapter found for {folder}", "NotFound"
             )
@@ -293,9 +302,12 @@ def spoken(speaker: str, words: Sequence[str] = WORDS, *, tag: bool = True) -> l
 
 
 def weights_key(folder: str | Path) -> str:
-    """What the log-probabilities of an adapter depend on: its bytes, whatever it is called."""
+    """What an adapter's log-probabilities depend on: its weights and their scale, whatever its name is."""
     path = Path(folder) / "adapter_model.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(folder)
+    if not path.is_file():
+        return str(folder)
+    alpha = json.loads((Path(folder) / "adapter_config.json").read_bytes()).get("lora_alpha", 8)
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()} × {alpha / 8:g}"
 
 
 def log_prob(weights: str, messages: Sequence[Mapping[str, str]], place: int) -> float:

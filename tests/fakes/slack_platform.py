@@ -1,23 +1,28 @@
-"""A strict Slack on loopback: Socket Mode and Web API, in a thread and event loop of its own.
+"""A strict Slack on loopback: Socket Mode, HTTP mode and Web API, in a thread and loop of its own.
 
 It runs apart from the bot's loop, so that a bot which blocks its loop misses its deadlines here as
-it would on the real platform. What the platform punishes is punished (late acknowledgements are
-delivered again, sizes and rates refused, response_urls used up); what it would put up with but we
-don't want is written into `violations`, which a test's fixture must find empty.
+it would on the real platform (`slack_process` runs it in another process). What the platform
+punishes is punished (late acknowledgements are delivered again, sizes and rates refused, response_urls
+and trigger_ids used up, tokens expired); what it would put up with but we don't want is written into
+`violations`, which a test's fixture must find empty.
 
-Control, from the test:
+Control, from the test (what people do: `slack_people.People`):
 
     with FakeSlack(manifest) as slack:
         slack.api_base                                  where the bot goes
         delivery = slack.mention("lincoln Why?")        a person writes; returns at once
-        slack.direct(...), slack.command("/ask", ...)
+        slack.direct(...), slack.command("/ask", ...), slack.message_action("ask_about", delivery)
+        slack.press(slack.bot_messages[0], "stop:"), slack.submit(slack.views[-1], {"question": "Why?"})
         slack.redeliver(delivery)                       the same event once more
         await slack.until(lambda: slack.bot_messages, "an answer")
         slack.bot_messages[0].shown, .history, .pings   what stands there, stood there, who is pinged
         slack.private                                   ephemeral messages and answers to commands
+        slack.views, slack.home(user)                   modals and App Homes
+        slack.too_early                                 requests inside a Retry-After, which is none
         slack.fail_next("chat.update", "ratelimited", retry_after=1)
         slack.refresh(), slack.drop_sockets(), slack.refuse_sockets(2), slack.lose_acks(1)
-        slack.delete(message)
+        slack.kill_streams(), slack.expire_tokens(), slack.uninstall(team)
+        slack.deliver_to("http://…/slack/events")       HTTP mode from now on
 """
 
 from __future__ import annotations
@@ -31,23 +36,28 @@ from typing import Any, Self, TypeVar
 from aiohttp import web
 
 from tests.fakes import slack_payloads as world
-from tests.fakes import slack_rules as rules
+from tests.fakes.slack_http_side import HttpSide
+from tests.fakes.slack_people import People
 from tests.fakes.slack_socket_side import SocketSide
 from tests.fakes.slack_web_side import WebSide
-from tests.fakes.slack_workspace import Call, Delivery, Failure, Message, Workspace
+from tests.fakes.slack_workspace import Call, Delivery, Failure
 
 T = TypeVar("T")
 Payload = dict[str, Any]
 
 
-class FakeSlack(Workspace):
-    """One workspace with one app, which is what its manifest says.
+class FakeSlack(People):
+    """Workspaces with one app, which is what its manifest says.
 
     Args:
         speed: how many times faster the platform's own clocks run (rates, retries, expiries), so
             that a minute of Slack need not be a minute of the test. Retry-After stays in seconds.
-        ack_seconds: the deadline of an acknowledgement; real, as the bot's loop is real.
+        ack_seconds: the deadline of an acknowledgement; real, as the bot's loop is real. So is
+            `trigger_seconds`, in which a trigger_id must be used.
         extra_events: subscriptions an operator added to the manifest's.
+        stream_seconds: how long Slack lets a native stream live, before `speed`.
+        stream_appends: how many appends it takes; None: as many as the rates allow.
+        token_seconds: life of tokens given by OAuth, real seconds; None: they don't expire.
     """
 
     def __init__(
@@ -56,10 +66,17 @@ class FakeSlack(Workspace):
         *,
         speed: float = 20.0,
         ack_seconds: float = 3.0,
+        trigger_seconds: float = 3.0,
         extra_events: tuple[str, ...] = (),
+        stream_seconds: float = 300.0,
+        stream_appends: int | None = None,
+        token_seconds: float | None = None,
     ) -> None:
         super().__init__(manifest, speed=speed, extra_events=extra_events)
+        self.stream_seconds, self.stream_appends = stream_seconds, stream_appends
+        self.token_seconds, self.trigger_seconds = token_seconds, trigger_seconds
         self._socket_side = SocketSide(self, ack_seconds=ack_seconds)
+        self.http = HttpSide(self, ack_seconds=ack_seconds)
         self._web_side = WebSide(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -71,6 +88,11 @@ class FakeSlack(Workspace):
     def api_base(self) -> str:
         return f"{self.base_url}/api/"
 
+    @property
+    def authorize_url(self) -> str:
+        """Where a browser goes to allow the app, in the place of slack.com/oauth/v2/authorize."""
+        return f"{self.base_url}/oauth/v2/authorize"
+
     def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(10):
@@ -80,61 +102,6 @@ class FakeSlack(Workspace):
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-
-    # ---- control: people
-
-    def mention(
-        self,
-        text: str,
-        *,
-        channel: str = world.GENERAL,
-        user: str = world.ADA,
-        thread_ts: str | None = None,
-        without: tuple[str, ...] = (),
-        **more: Any,
-    ) -> Delivery:
-        """Somebody writes `@personae <text>`; `more` are further keys of the event, those of
-        `without` are left out."""
-        ts = world.new_ts()
-        event = world.message_event(
-            "app_mention", user=user, channel=channel, text=f"<@{world.BOT}> {text}", ts=ts
-        )
-        event |= _thread(thread_ts) | more
-        return self._event("app_mention", {k: v for k, v in event.items() if k not in without})
-
-    def twin(self, delivery: Delivery, kind: str) -> Delivery:
-        """The same message as another kind of event, as apps get it that subscribe to both."""
-        name, _, channel_type = kind.partition(".")
-        event = {**delivery.payload["event"], "type": name}
-        return self._event(kind, event | ({"channel_type": channel_type} if channel_type else {}))
-
-    def direct(self, text: str, *, thread_ts: str | None = None, **more: Any) -> Delivery:
-        """Ada writes to the bot alone."""
-        event = world.message_event(
-            "message.im", user=world.ADA, channel=world.DIRECT, text=text, ts=world.new_ts()
-        )
-        return self._event("message.im", event | _thread(thread_ts) | more)
-
-    def command(
-        self, command: str, text: str, *, user: str = world.ADA, channel: str = world.GENERAL
-    ) -> Delivery:
-        """Somebody uses a slash command."""
-        assert command in self.commands, f"the manifest has no command {command}"
-        payload = world.slash_command(
-            command,
-            text,
-            user=user,
-            channel=channel,
-            response_url=self.new_response_url(user, channel),
-        )
-        return self._deliver(Delivery("slash_commands", payload))
-
-    def redeliver(self, delivery: Delivery) -> Delivery:
-        """The same event under the same event_id, as if the acknowledgement had been lost."""
-        return self._deliver(Delivery(delivery.kind, delivery.payload))
-
-    def delete(self, message: Message) -> None:
-        message.deleted = True
 
     # ---- control: the platform
 
@@ -170,7 +137,41 @@ class FakeSlack(Workspace):
         self._socket_side.break_off = times
 
     def lose_acks(self, times: int) -> None:
-        self._socket_side.lose = times
+        self._socket_side.lose = self.http.lose = times
+
+    def kill_streams(self) -> None:
+        """Slack ends every native stream, as it does to those that live too long."""
+        for message in self.bot_messages:
+            message.streaming = False
+
+    def expire_tokens(
+        self, error: str = "token_expired", *, team: str | None = None, except_newest: bool = False
+    ) -> None:
+        """The bot tokens there are now are refused from now on."""
+        grants = [grant for grant in self.grants.values() if team in {None, grant.team}]
+        for grant in grants[: -1 if except_newest else None]:
+            grant.problem = grant.problem or error
+
+    def uninstall(self, team: str = world.TEAM) -> Delivery:
+        """A workspace removes the app: its tokens die and the app is told."""
+        event = {
+            "type": "tokens_revoked",
+            "tokens": {"oauth": [], "bot": [world.BOTS[team][0]]},
+            "event_ts": world.new_ts(),
+        }
+        self.expire_tokens("account_inactive", team=team)
+        self._event("tokens_revoked", event, team)
+        event = {"type": "app_uninstalled", "event_ts": world.new_ts()}
+        return self._event("app_uninstalled", event, team)
+
+    def deliver_to(self, request_url: str) -> None:
+        """From now on everything is delivered over HTTP to this address."""
+        self.http.request_url = request_url
+
+    async def verify_url(self) -> str:
+        """Ask the app's address for the challenge, as Slack does when one sets it."""
+        future = asyncio.run_coroutine_threadsafe(self.http.verify_url(), self._loop)
+        return await asyncio.wrap_future(future)
 
     def calls_of(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method]
@@ -195,15 +196,10 @@ class FakeSlack(Workspace):
 
     # ---- deliveries
 
-    def _event(self, kind: str, event: Payload) -> Delivery:
-        assert kind in self.events | self.extra_events, f"the app is not subscribed to {kind}"
-        if kind in self.events:
-            assert rules.EVENT_SCOPES[kind] in self.scopes, f"{kind} needs a scope it lacks"
-        return self._deliver(Delivery("events_api", world.event_callback(event)))
-
     def _deliver(self, delivery: Delivery) -> Delivery:
         self.deliveries.append(delivery)
-        self._do(self._socket_side.deliver(delivery))
+        side = self.http if self.http.request_url else self._socket_side
+        self._do(side.deliver(delivery))
         return delivery
 
     # ---- the server
@@ -219,6 +215,7 @@ class FakeSlack(Workspace):
         app = web.Application()
         app.router.add_route("*", "/api/{method}", self._web_side.api)
         app.router.add_get("/link", self._socket_side.link)
+        app.router.add_get("/oauth/v2/authorize", self._web_side.authorize)
         app.router.add_post("/commands/{secret}", self._web_side.respond)
         runner = web.AppRunner(app, shutdown_timeout=0.5)
         await runner.setup()
@@ -232,6 +229,7 @@ class FakeSlack(Workspace):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._socket_side.drop(self._socket_side.leave())
+        await self.http.close()
         await runner.cleanup()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
@@ -248,7 +246,3 @@ class FakeSlack(Workspace):
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.violations.append(f"the fake itself failed: {task.exception()!r}")
-
-
-def _thread(thread_ts: str | None) -> Payload:
-    return {"thread_ts": thread_ts} if thread_ts else {}

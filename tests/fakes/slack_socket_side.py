@@ -9,13 +9,12 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from tests.fakes import slack_payloads as world
-from tests.fakes import slack_rules as rules
-from tests.fakes.slack_workspace import Delivery, Private, Workspace
+from tests.fakes.slack_acks import take_ack_payload
+from tests.fakes.slack_workspace import Delivery, Workspace
 
 _MOST_SOCKETS = 10
 
@@ -49,7 +48,8 @@ class SocketSide:
         return len([socket for socket in self._sockets if not socket.leaving])
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Slack tries an event again at once, after a minute and after five; a command never."""
+        """Slack tries an event again at once, after a minute and after five; a command or a click
+        never."""
         retried = delivery.kind == "events_api"
         for pause in (0.0, 0.0, 60.0, 300.0) if retried else (0.0,):
             await asyncio.sleep(pause / self._workspace.speed)
@@ -68,13 +68,14 @@ class SocketSide:
             "envelope_id": envelope_id,
             "type": delivery.kind,
             "payload": delivery.payload,
-            "accepts_response_payload": delivery.kind == "slash_commands",
+            "accepts_response_payload": delivery.kind != "events_api",
         }
         if delivery.kind == "events_api":
             reason = "timeout" if delivery.attempts else ""
             envelope |= {"retry_attempt": delivery.attempts, "retry_reason": reason}
         socket = await self._some_socket()
         delivery.attempts += 1
+        delivery.sent_at = delivery.sent_at or time.monotonic()
         try:
             await socket.response.send_json(envelope)
             async with asyncio.timeout(self._ack_seconds):
@@ -103,21 +104,12 @@ class SocketSide:
         if ack["envelope_id"] in self._late:
             self._workspace.violations.append("an acknowledgement came too late")
         delivery, event = waiting
-        payload = ack.get("payload")
-        if payload:
-            self._ack_message(delivery, payload)
+        if ack.get("payload"):
+            take_ack_payload(self._workspace, delivery, ack["payload"])
         delivery.acked = True
+        if delivery.ack_seconds is None:
+            delivery.ack_seconds = time.monotonic() - delivery.sent_at
         event.set()
-
-    def _ack_message(self, delivery: Delivery, payload: dict[str, Any]) -> None:
-        if delivery.kind != "slash_commands":
-            self._workspace.violations.append("an acknowledgement with a payload, of an event")
-            return
-        self._workspace.judge(payload, rules.RESPONSE_URL_KEYS, "acknowledgement")
-        command = delivery.payload
-        self._workspace.private.append(
-            Private(command["user_id"], command["channel_id"], "ack", payload)
-        )
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1

@@ -50,7 +50,7 @@ def test_history_is_newest_first_and_survives_a_restart(ledger, tmp_path):
 
 def test_a_database_that_cannot_be_opened_is_told_without_its_password():
     with pytest.raises(ConfigError) as caught:
-        Ledger("postgresql+nodriver://user:secret@host/db")
+        Ledger("postgresql+nodriver://user:secret@127.0.0.1:1/db")
     assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError, match="PERSONAE_DATABASE_URL"):
         Ledger("sqlite:////nowhere/at/all/state.db")

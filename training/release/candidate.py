@@ -136,6 +136,7 @@ def _manifest(
             "method": "LoRA",
             "settings": plan.settings,
             "samples": plan.samples,
+            **({"revisions": plan.revisions} if plan.revisions else {}),
             "held_out_documents": plan.held_out_documents,
             "corpus_sha256": plan.corpus_sha256,
             "chat_template_sha256": template,

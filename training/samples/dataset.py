@@ -32,6 +32,8 @@ MEASURED: tuple[Kind, ...] = ("open", "ask", "rewrite")
 """What held-out loss is measured on, in equal parts."""
 SYNTHESIZED_SHARE = 0.6
 """At most so many samples are ones a model wrote; the rest is made by rules, in `SHARES`."""
+REVISED_SHARE = 0.25
+"""At most so many are answers that operators wrote better, the newest."""
 HELD_OUT_WORDS = 0.1
 """The newest documents are held out until they make up this share of the words."""
 
@@ -77,12 +79,14 @@ def make_dataset(
     seed: int,
     words: Thesaurus = NO_OTHER_WORDS,
     synthesized: Sequence[Sample] = (),
+    revised: Sequence[Sample] = (),
 ) -> Dataset:
     """`count` training samples in `SHARES`, and `held_out_count` samples to measure on.
 
     Args:
         words: other words for the author's (`training.samples.thesaurus`), for the plain side of rewrites.
         synthesized: samples a model wrote of the training documents; of held-out ones none is taken.
+        revised: answers that operators wrote better (`training.samples.revisions`), the newest first.
 
     Raises:
         CorpusError: the corpus is too small to cut targets from.
@@ -92,7 +96,7 @@ def make_dataset(
     away = {document.id for document in held_out}
     written = [sample for sample in synthesized if sample.document_id not in away]
     maker.random.shuffle(written)
-    made = written[: round(count * SYNTHESIZED_SHARE)]
+    made = [*revised[: round(count * REVISED_SHARE)], *written[: round(count * SYNTHESIZED_SHARE)]]
     made += _by_rules(maker, count - len(made), _vocabulary(documents))
     maker.random.shuffle(made)
     measure = SampleMaker(persona, held_out, f"{persona.id} held out {seed}", words=words)

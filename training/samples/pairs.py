@@ -94,9 +94,9 @@ class Sample:
     messages: list[Message]
     target: str
     document_id: str
-    """Where the target stands; "" for identity and refusal."""
+    """Where the target stands; "" for identity, refusal and revisions."""
     made_by: str = "rules"
-    """"rules", or the name of the model that wrote one side of it."""
+    """"rules", the name of the model that wrote one side of it, or "revision <id of the answer>"."""
 
 
 class SampleMaker:

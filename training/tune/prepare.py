@@ -20,6 +20,7 @@ from personae.progress import Progress, silent
 from personae.prompt import fingerprint
 from personae.weights import model_folder, read_model_manifest
 from training.samples.dataset import Dataset, make_dataset
+from training.samples.revisions import revisions_in
 from training.tune.legal import lora_problems
 from training.tune.run_folder import Plan, TrainSettings, settings_dict
 
@@ -109,6 +110,7 @@ def _plan(
         dataset_fingerprint=dataset.fingerprint,
         held_out_documents=dataset.held_out_documents,
         samples=dict(Counter(sample.task for sample in dataset.train)),
+        revisions=revisions_in(dataset.train),
         settings=settings_dict(settings),
         libraries=_libraries(),
     )

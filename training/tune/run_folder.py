@@ -103,13 +103,16 @@ class Plan(BaseModel):
     dataset_fingerprint: str
     held_out_documents: list[str]
     samples: dict[str, int]
+    revisions: list[str] = []
+    """Ids of the answers whose revisions are among the samples."""
     settings: dict[str, Any]
     libraries: dict[str, str]
 
     @property
     def key(self) -> str:
         """Name of the run: it changes with everything that would change the adapter."""
-        decisive = self.model_dump(exclude={"libraries", "persona_file_sha256"})
+        # The fingerprint of the dataset speaks for the revisions.
+        decisive = self.model_dump(exclude={"libraries", "persona_file_sha256", "revisions"})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot.on_discord.frontend import run
 from bot.on_discord.settings import DiscordSettings, settings_from
+from personae.wire import PersonaCard, PersonaList
 from tests.fakes.discord_platform import FakeDiscord
 
 PATIENT_EDITS = (50, 1.0)
@@ -60,12 +61,34 @@ async def running_bot(settings: DiscordSettings, platform: FakeDiscord) -> Async
         await bot
 
 
+async def _personas(_: web.Request) -> web.Response:
+    lincoln = PersonaCard(
+        id="lincoln",
+        display_name="Abraham Lincoln",
+        description="",
+        disclosure="An imitation of Abraham Lincoln, not the person",
+        base_model="smollm2-135m",
+        adapter_version="v1",
+        passages=1,
+        notice=None,
+        max_question_characters=2000,
+        max_text_characters=8000,
+    )
+    return web.json_response(text=PersonaList(personas=[lincoln]).model_dump_json())
+
+
 @contextlib.asynccontextmanager
 async def scripted_gateway(
-    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], *, personas: bool = True
 ) -> AsyncIterator[str]:
-    """A server that is no gateway of ours: it answers every request as told. Gives its URL."""
+    """A server that is no gateway of ours: it answers every request as told. Gives its URL.
+
+    Args:
+        personas: whether it has one persona, "lincoln".
+    """
     app = web.Application()
+    if personas:
+        app.router.add_get("/v1/personas", _personas)
     app.router.add_route("*", "/{anything:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

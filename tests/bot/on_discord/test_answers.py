@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot.core import sentences
+from bot.core.sentences import speaker
 from personae.persona import Cast
 from personae.wire import Delta, ErrorEvent, Meta, Queued, encode_event
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot, scripted_gateway
 from tests.conftest import RunningGateway, gateway_over
+from tests.fakes.discord_objects import CHANNEL_ID, CREATE_PUBLIC_THREADS
 from tests.fakes.discord_platform import FakeDiscord
+from tests.fakes.discord_world import ALICE, BOB, CAROL
 from tests.fakes.engine import FakeEngine
 
 LINCOLN = "An imitation of Abraham Lincoln"
@@ -45,7 +47,7 @@ async def test_an_answer_grows_and_ends_with_sources_and_disclosure(
     ask = await platform.slash("ask", persona="lincoln", question="How is the Union kept whole?")
     text = await ask.shows(LINCOLN)
     lines = text.splitlines()
-    assert lines[:2] == ["-# Alice asked lincoln: How is the Union kept whole?", ""]
+    assert lines[:2] == ["-# Alice asked Abraham Lincoln: How is the Union kept whole?", ""]
     assert lines[2].startswith("[lincoln@v1] word0 word1") and "word19" in lines[2]
     assert "-# 1. [Message on the Union](<https://example.org/1862>), 1862-12-01" in text
     assert lines[-1].startswith("-# — An imitation of Abraham Lincoln")
@@ -89,9 +91,9 @@ async def test_typing_a_persona_suggests_names(bot: None, platform: FakeDiscord)
     assert {choice["value"] for choice in everybody} == {"lincoln", "roosevelt", "pg", "wbw"}
     for command in ("ask", "rewrite", "personae reload", "personae rollback"):
         typing = await platform.autocomplete(command, "persona", "abr")
-        assert await typing.choices_shown() == [
-            {"name": "Abraham Lincoln (lincoln)", "value": "lincoln"}
-        ]
+        (choice,) = await typing.choices_shown()
+        assert choice["value"] == "lincoln"
+        assert choice["name"].startswith("Abraham Lincoln (lincoln): ")
     nobody = await platform.autocomplete("ask", "persona", "xyzzy")
     assert await nobody.choices_shown() == []
 
@@ -100,17 +102,16 @@ async def test_an_unknown_persona_is_refused_privately_with_the_nearest_names(
     bot: None, platform: FakeDiscord
 ) -> None:
     ask = await platform.slash("ask", persona="linkoln", question="Why?")
-    assert 'There is no persona "linkoln". Did you mean lincoln?' in await ask.shows("linkoln")
+    text = await ask.shows("linkoln")
+    assert "There is no persona “linkoln” here. Did you mean lincoln?" in text
     assert ask.private and not any(message.loading for message in ask.messages)
 
 
-async def test_empty_and_long_text_get_the_gateways_own_sentence(
-    bot: None, platform: FakeDiscord
-) -> None:
+async def test_empty_and_long_text_are_refused_privately(bot: None, platform: FakeDiscord) -> None:
     empty = await platform.slash("ask", persona="lincoln", question="   ")
     long = await platform.slash("ask", persona="lincoln", question="why " * 1500)
-    assert "empty" in (await empty.shows(" ")).lower()
-    assert "2000" in (await long.shows(" ")).replace(",", "")
+    assert "no question" in await empty.shows(" ")
+    assert "takes 2000" in (await long.shows(" ")).replace(",", "")
     assert empty.private and long.private
 
 
@@ -171,7 +172,7 @@ async def test_a_server_that_is_no_gateway_is_not_believed(
         return web.Response(status=404, text="<h1>Not found</h1>", content_type="text/html")
 
     async with (
-        scripted_gateway(page) as url,
+        scripted_gateway(page, personas=False) as url,
         running_bot(bot_settings(platform, url, tmp_path), platform),
     ):
         ask = await platform.slash("ask", persona="lincoln", question="Why?")
@@ -189,20 +190,39 @@ async def test_the_models_words_ping_nobody(
     assert "@everyone" not in text and "<@4" not in text, "repeated by others, it would ping"
 
 
-async def test_a_long_answer_becomes_several_whole_messages(
+async def test_a_long_answer_goes_on_in_a_thread_in_whole_messages(
     bot: None, platform: FakeDiscord, gateway: RunningGateway
 ) -> None:
     link = "https://example.org/" + "a" * 60
-    prose = [f"Sentence {number} tells of {link} and ends. " for number in range(40)]
+    prose = [f"Sentence {number} tells of {link} and ends. " for number in range(60)]
     code = ["\n```python\n", *[f"line_{number} = {number}\n" for number in range(150)], "```\n"]
     gateway.engine.words = [*prose, *code, "That is all."]
     ask = await platform.slash("ask", persona="lincoln", question="Why?")
-    text = await ask.shows("That is all.", LINCOLN)
-    assert len(ask.messages) >= 4
-    assert all(message.content.count("```") % 2 == 0 for message in ask.messages)
-    assert text.count(f"<{link}>") == 40
+    await ask.shows("Goes on in the thread below.")
+    (thread,) = platform.threads
+    await platform.channel(thread.id).shows("That is all.", LINCOLN)
+    beyond = platform.channel(thread.id).of_bot
+    everything = [*ask.messages, *beyond]
+    assert thread.name == "Why?" and len(ask.messages) == 3
+    assert all(message.content.count("```") % 2 == 0 for message in everything)
+    text = "\n".join(message.content for message in everything)
+    assert text.count(f"<{link}>") == 60
     assert [f"line_{number} = {number}" in text for number in range(150)] == [True] * 150
     assert platform.previews == []
+    assert "Again" in beyond[-1].buttons and not any(m.buttons for m in everything[:-1])
+
+
+async def test_a_long_answer_lies_in_a_file_where_no_thread_may_be_begun(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    await platform.forbid(CHANNEL_ID, CREATE_PUBLIC_THREADS)
+    gateway.engine.words = [f"Sentence {number} is one of many and ends. " for number in range(300)]
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    text = await ask.shows("the whole answer is in answer.md", LINCOLN)
+    assert "Sentence 299" not in text
+    assert platform.threads == [] and len(ask.messages) == 3
+    whole = ask.messages[-1].files["answer.md"].decode()
+    assert "Sentence 0 " in whole and "Sentence 299" in whole and LINCOLN in whole
 
 
 async def test_an_expired_token_moves_the_answer_into_the_channel(
@@ -269,7 +289,7 @@ async def test_a_reply_that_discord_refuses_for_good_is_reported(
 ) -> None:
     platform.fail_next += [("PATCH /webhooks", 400)] * 10
     ask = await platform.slash("ask", persona="lincoln", question="Why?")
-    await ask.shows(sentences.UNEXPECTED)
+    await ask.shows(speaker("en")("unexpected"))
     assert ask.private
 
 
@@ -278,8 +298,9 @@ async def test_many_people_at_once_each_get_their_answer(
 ) -> None:
     gateway.engine.seconds_between = 0.02
     asked = [
-        await platform.slash("ask", persona=persona, question="Why?")
-        for persona in ("lincoln", "roosevelt", "pg") * 3
+        await platform.slash("ask", persona=persona, question="Why?", person=person)
+        for person in (ALICE, BOB, CAROL)
+        for persona in ("lincoln", "roosevelt", "pg")
     ]
     for ask, persona in zip(asked, ("lincoln", "roosevelt", "pg") * 3, strict=True):
         text = await ask.shows("An imitation of")

@@ -8,9 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.fakes import discord_command_rules as command_rules
 from tests.fakes import discord_rules as rules
 from tests.fakes.discord_platform import FakeDiscord
-from tests.fakes.discord_rules import Refusal
+from tests.fakes.discord_limits import RateLimits
+from tests.fakes.discord_refusal import Refusal
 
 COMMAND: dict[str, Any] = {
     "name": "ask",
@@ -75,14 +77,14 @@ def test_messages_that_discord_refuses(body: dict[str, Any], code: int) -> None:
     ],
 )
 def test_commands_that_discord_refuses(place: tuple[Any, ...], value: Any) -> None:
-    rules.check_commands([COMMAND])
+    command_rules.check_commands([COMMAND])
     broken = copy.deepcopy(COMMAND)
     inner: Any = broken
     for part in place[:-1]:
         inner = inner[part]
     inner[place[-1]] = value
     with pytest.raises(Refusal):
-        rules.check_commands([broken])
+        command_rules.check_commands([broken])
 
 
 def test_callbacks_that_discord_refuses() -> None:
@@ -113,7 +115,7 @@ def test_previews_are_what_discord_would_unfold() -> None:
 
 
 async def test_the_sixth_edit_in_five_seconds_is_refused_with_headers() -> None:
-    limits = rules.RateLimits()
+    limits = RateLimits()
     taken = [limits.take("route", 5, 5.0) for _ in range(6)]
     assert [verdict.taken for verdict in taken] == [True] * 5 + [False]
     assert taken[4].headers["X-RateLimit-Remaining"] == "0"
@@ -165,5 +167,5 @@ async def test_tokens_are_used_once_and_die() -> None:
 
 
 async def _registered(platform: FakeDiscord) -> None:
-    rules.check_commands([COMMAND])
+    command_rules.check_commands([COMMAND])
     platform.commands = [COMMAND | {"id": "1", "default_member_permissions": None}]

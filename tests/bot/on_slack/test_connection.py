@@ -90,7 +90,7 @@ async def test_a_bot_that_is_stopped_acknowledges_first_what_it_has_begun(
 ) -> None:
     for _ in range(5):
         async with slack_bot(gateway.url) as slack:
-            delivery = slack.command("/ask", "lincoln")
+            delivery = slack.command("/usage", "")
             await slack.until(lambda seen=slack.private: seen, "the usage")  # type: ignore[misc]
         assert delivery.acked
 

@@ -1,0 +1,182 @@
+"""What people ask for becomes an `Order` with a place to show it, and goes to the desk.
+
+In: interactions and messages, acknowledged or not, and what was wanted. It decides how much room an answer
+has where it was asked for. Errors are left to the client's central handler.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import discord
+
+from bot.core.desk import AnswerResult, Desk
+from bot.core.order import Order, Strength, Task
+from bot.core.people import Place
+from bot.on_discord.arrival import acknowledge
+from bot.on_discord.layout import Beyond, Room
+from bot.on_discord.outlets import ChannelOutlet, Outlet
+from bot.on_discord.people import (
+    author_of,
+    only_installed_by_user,
+    person_of,
+    place_of,
+    place_of_message,
+)
+from bot.on_discord.surface import DiscordSurface, Page, Shared, pages_of
+from bot.state.records import AnswerRecord
+
+log = logging.getLogger(__name__)
+
+_IN_CHANNEL, _ALONE, _PRIVATE = 3, 5, 3
+
+
+class Talk:
+    """Between Discord's events and the desk."""
+
+    def __init__(self, desk: Desk, shared: Shared) -> None:
+        self.desk = desk
+        self.shared = shared
+
+    async def order(
+        self,
+        interaction: discord.Interaction,
+        task: Task,
+        text: str,
+        *,
+        persona: str | None,
+        private: bool,
+        strength: Strength = "normal",
+        about: str = "",
+    ) -> None:
+        """Answer a command or a sent modal.
+
+        Args:
+            about: id of the message that the question is about.
+
+        Raises:
+            AnsweredElsewhere, TooLate: nobody is there to be answered.
+        """
+        surface = await self.surface(interaction, private=private, title=text)
+        order = Order(
+            event=event_of(interaction),
+            task=task,
+            person=person_of(interaction),
+            place=place_of(interaction),
+            text=text,
+            persona=(persona or "").strip() or None,
+            private=private,
+            strength=strength,
+            shows_question=task == "ask" and not private,
+            extra={"message": about} if about else {},
+        )
+        noted(order.event, await self.desk.answer(order, surface))
+
+    async def reply(self, message: discord.Message, text: str, persona: str | None) -> None:
+        """Answer a message that somebody wrote to the bot."""
+        place = place_of_message(message)
+        order = Order(
+            event=f"discord:{message.id}",
+            task="ask",
+            person=author_of(message),
+            place=place,
+            text=text,
+            persona=persona,
+            remembers=True,
+            extra={"message": str(message.id)},
+        )
+        surface = DiscordSurface(
+            self.shared,
+            ChannelOutlet(self.shared.client, message.channel.id, reply_to=message.id),
+            channel_id=int(place.channel),
+            thread_id=int(place.thread) if place.thread else None,
+            room=_room(place, _bot_may(message)),
+            title=text,
+            typing=True,
+            answers_to=message.jump_url,
+        )
+        noted(order.event, await self.desk.answer(order, surface))
+
+    async def surface(
+        self, interaction: discord.Interaction, *, private: bool, title: str = ""
+    ) -> DiscordSurface:
+        """Acknowledge, and give the place to show an answer in.
+
+        Raises:
+            AnsweredElsewhere, TooLate: nobody is there to be answered.
+        """
+        outlet = await acknowledge(interaction, private=private)
+        return self.surface_over(interaction, outlet, title=title)
+
+    def surface_over(
+        self, interaction: discord.Interaction, outlet: Outlet, *, title: str = ""
+    ) -> DiscordSurface:
+        place = place_of(interaction)
+        visitor = only_installed_by_user(interaction)
+        room = Room(_PRIVATE, "file")
+        if not outlet.private and not visitor:
+            room = _room(place, interaction.app_permissions)
+        return DiscordSurface(
+            self.shared,
+            outlet,
+            channel_id=int(place.channel or 0),
+            thread_id=int(place.thread) if place.thread else None,
+            room=room,
+            title=title,
+            named=place.server is not None and not visitor,
+        )
+
+    async def reopened(self, record: AnswerRecord) -> DiscordSurface | None:
+        """The surface of an answer of an earlier process; None where only a token could reach it."""
+        found = await self.pages(record)
+        if not found:
+            return None
+        reference: Mapping[str, str] = record.reference
+        thread = reference.get("thread")
+        return DiscordSurface(
+            self.shared,
+            found[0].outlet,
+            channel_id=int(reference["channel"]),
+            thread_id=int(thread) if thread else None,
+            room=Room(_ALONE, "file"),
+            pages=found,
+            named=False,
+        )
+
+    async def pages(self, record: AnswerRecord) -> list[Page]:
+        """The messages of an answer that can be reached without a token."""
+        reference: Mapping[str, str] = record.reference
+        if not reference.get("messages"):
+            return []
+        channel = int(reference["channel"])
+        webhook = None
+        if "w" in reference["ways"]:
+            thread = reference.get("thread")
+            webhook = await self.shared.names.outlet(
+                channel, int(thread) if thread else None, None, None
+            )
+        return pages_of(self.shared, reference, webhook)
+
+
+def event_of(interaction: discord.Interaction) -> str:
+    return f"discord:{interaction.id}"
+
+
+def noted(event: str, result: AnswerResult) -> None:
+    log.info("%s: %s%s", event, result.outcome, f" ({result.id})" if result.id else "")
+
+
+def _room(place: Place, granted: discord.Permissions) -> Room:
+    if place.thread is not None or place.direct:
+        return Room(_ALONE, "file")
+    threads = granted.create_public_threads and granted.send_messages_in_threads
+    beyond: Beyond = "thread" if threads and place.server is not None else "file"
+    return Room(_IN_CHANNEL, beyond)
+
+
+def _bot_may(message: discord.Message) -> discord.Permissions:
+    channel = message.channel
+    if message.guild is None or not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return discord.Permissions.none()
+    return channel.permissions_for(message.guild.me)

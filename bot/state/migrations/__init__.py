@@ -1,0 +1,1 @@
+"""Alembic's revisions of the bots' tables; `bot.state.schema` runs them."""
