@@ -127,9 +127,12 @@ def render_ask(
     user = f"Question: {_flat(question)}"
     if passages:
         user = f"Passages from your writings:\n{_numbered(passages)}\n\n{user}"
+    turns: list[Message] = [
+        {"role": turn["role"], "content": inert(turn["content"])} for turn in history
+    ]
     return [
         {"role": "system", "content": _with_examples(persona.ask.system, style_passages)},
-        *({"role": turn["role"], "content": inert(turn["content"])} for turn in history),
+        *turns,
         {"role": "user", "content": user},
     ]
 

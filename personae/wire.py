@@ -84,6 +84,8 @@ class AskRequest(_Request):
     adapter_version: ShortText | None = None
     """The version that a conversation began with, for example "v2": it goes on with it as long as that can
     be had; else the live one speaks, and the notice says so."""
+    keep: bool = True
+    """False: the gateway keeps nothing of the question, not even among those that nobody could answer."""
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     user: ShortText | None = None

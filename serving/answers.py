@@ -373,7 +373,7 @@ class Answerer:
     def _declined(self, run: Run, found: Found) -> list[Event]:
         """The persona has not written about this, and says so; the model is not asked."""
         run.outcome = "abstained"
-        if not found.covered:
+        if not found.covered and run.order.keep:
             self._unanswered.note(run.order.persona.id, run.order.text, found.relevance)
         refusal = Delta(text=run.order.persona.refusal)
         done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})

@@ -151,7 +151,7 @@ def _format(asked: str) -> FeedbackFormat:
     """
     for format_ in get_args(FeedbackFormat):
         if asked == format_:
-            return format_  # type: ignore[no-any-return]
+            return format_
     raise RequestError(f"Say how to export: format={'|'.join(get_args(FeedbackFormat))}.")
 
 

@@ -33,6 +33,7 @@ class Order:
         user: surface and id of the person who asks, if told.
         filters: of which writing the answer may be.
         wish: which version, at which strength.
+        keep: whether the question may be kept for the operator.
     """
 
     task: Literal["ask", "rewrite"]
@@ -45,6 +46,7 @@ class Order:
     user: tuple[str, str] | None
     filters: Filters | None = None
     wish: Wish = field(default_factory=Wish)
+    keep: bool = True
 
     def sampling(self, effort: Effort) -> dict[str, Any]:
         """Parameters of the chat API: the persona's, then the request's."""
@@ -126,4 +128,5 @@ def check(
             f"{limit:,}. Shorten it, or send it in parts."
         )
     user = (request.surface, request.user) if request.user else None
-    return Order(task, persona, base, text, settings, overrides, history, user, filters, wish)
+    keep = isinstance(request, AskRequest) and request.keep
+    return Order(task, persona, base, text, settings, overrides, history, user, filters, wish, keep)

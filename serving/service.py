@@ -253,7 +253,11 @@ def ledger_url(config: Config) -> str:
     if config.secrets.database_url is not None:
         return config.secrets.database_url.get_secret_value()
     config.home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{config.home.absolute() / 'state.db'}"
+    path = config.home.absolute() / "state.db"
+    with contextlib.suppress(OSError):  # opening it says what is wrong
+        path.touch(mode=0o600)  # people's questions are in there
+        path.chmod(0o600)
+    return f"sqlite:///{path}"
 
 
 def _engine_client(config: Config, engine: EngineConfig, socket: Path) -> EngineClient:

@@ -78,6 +78,8 @@ class Attendance:
         self._platform = platform
         self._running: dict[str, Running] = {}
         self._closing = False
+        # One enters in each turn of the event loop: many at once would hold it for all others.
+        self._door = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -118,9 +120,12 @@ class Attendance:
         order = running.order
         say = speaker(order.person.locale)
         try:
+            async with self._door:
+                await asyncio.sleep(0)
             if not await self._state.claim(f"{self._platform}:{self._room.owner}:{order.event}"):
                 return AnswerResult("", "duplicate")
-            say = await self._rulebook.say(order.person)
+            person = await self._state.person(order.person.key)
+            say = speaker(person.locale or order.person.locale)
             self._count(running, say)
             await self._wait_on(running.surface)
             previous = None
@@ -130,6 +135,7 @@ class Attendance:
             job = await self._intake.take(
                 running.order,
                 say,
+                keep=not person.opted_out,
                 previous=previous,
                 repins=another is None or another.persona is not None,
             )

@@ -276,6 +276,12 @@ class Delivery:
             return None
         return views.speaker_of(self._job.card, self._job.say)
 
+    @property
+    def _asker(self) -> str:
+        """Whose words the question is: a moderator's other try of it stays the words of who asked."""
+        previous = self._job.previous
+        return previous.person_key if previous else self._job.order.person.key
+
     def _record(self) -> AnswerRecord:
         job, order = self._job, self._job.order
         extra = dict(order.extra)
@@ -289,8 +295,8 @@ class Delivery:
             channel=order.place.channel,
             thread=order.place.thread,
             conversation=order.place.conversation,
-            person_key=order.person.key,
-            person_name=order.person.name,
+            person_key=self._asker,
+            person_name=job.previous.person_name if job.previous else order.person.name,
             task=order.task,
             persona=job.card.id,
             question=order.text,
@@ -360,7 +366,7 @@ class Delivery:
             await self._room.state.forget_answer_turns(previous.id)
         await self._room.conversations.remember(
             order.place,
-            person_key=order.person.key,
+            person_key=self._asker,
             question=order.text,
             answer=self._answer.words.strip(),
             answer_id=self._running.id,

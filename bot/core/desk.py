@@ -45,7 +45,7 @@ from bot.core.policy import PolicySettings
 from bot.core.recovery import Reopen
 from bot.core.rulebook import Rulebook
 from bot.core.rules import Rules
-from bot.core.sentences import Say
+from bot.core.sentences import LANGUAGES, Say, speaker
 from bot.core.surface import Speaker, Surface, View
 from bot.state.records import AnswerRecord, Rating
 from bot.state.store import State
@@ -81,6 +81,8 @@ class Desk:
         alert_seconds: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        for language in LANGUAGES:
+            speaker(language)  # read here, where nobody waits yet: it takes a tenth of a second
         self.gateway = gateway
         self.state = state
         self.policy = policy or PolicySettings()
@@ -275,15 +277,15 @@ class Desk:
                 return views.refusal(say("answer-gone"), say)
             if record.person_key != person.key:
                 return views.refusal(say("only-author"), say)
-            return views.shared(record, say, await self._speaker(record, say))
+            return views.shared(record, say, await self._speaker(record, person, say))
         except PersonaeError as err:
             return views.refusal(say.error(err), say)
 
-    async def _speaker(self, record: AnswerRecord, say: Say) -> Speaker | None:
+    async def _speaker(self, record: AnswerRecord, person: Person, say: Say) -> Speaker | None:
         place = place_of(record)
         if not (await self.rules(place)).own_names:
             return None
-        cards = await self.directory.cards()
+        cards = await self.personas(place, person)
         card = next((card for card in cards if card.id == record.persona), None)
         return views.speaker_of(card, say) if card else None
 
@@ -324,10 +326,10 @@ class Desk:
             place = running.order.place
             if channel and channel not in (place.channel, place.thread):
                 continue
-            if running.shows(message):
-                running.end("gone")
-            elif running.asks(message):
+            if running.asks(message):  # first: on Slack a question names the thread of its answer, too
                 running.end("withdrawn")
+            elif running.shows(message):
+                running.end("gone")
 
     async def place_deleted(self, place: Place) -> None:
         """A channel or thread is gone: answers there end, its conversation is forgotten."""

@@ -65,11 +65,12 @@ class Intake:
         self._policy = policy
 
     async def take(
-        self, order: Order, say: Say, *, previous: AnswerRecord | None, repins: bool
+        self, order: Order, say: Say, *, keep: bool, previous: AnswerRecord | None, repins: bool
     ) -> Job:
         """Check an order, count it and make its request.
 
         Args:
+            keep: whether question and answer may be kept.
             previous: the answer it is another try of.
             repins: whether a persona that the order names becomes the conversation's.
 
@@ -79,7 +80,6 @@ class Intake:
         """
         place = order.place
         rules = Rules(await self._state.settings(place.platform, place.server))
-        keep = not (await self._state.person(order.person.key)).opted_out
         pinned = None
         if order.remembers and holds(place):
             pinned = await self._conversations.pinned(place)
@@ -103,7 +103,7 @@ class Intake:
             say=say,
             cast=cast,
             rules=rules,
-            request=_request(order, cast, history),
+            request=_request(order, cast, history, keep=keep),
             history=history,
             keep=keep,
             previous=previous,
@@ -125,13 +125,16 @@ def _check_text(order: Order, card: PersonaCard, say: Say) -> None:
         raise Refused(say(name, characters=len(order.text), persona=card.display_name, most=most))
 
 
-def _request(order: Order, cast: Cast, history: list[Turn]) -> AskRequest | RewriteRequest:
+def _request(
+    order: Order, cast: Cast, history: list[Turn], *, keep: bool
+) -> AskRequest | RewriteRequest:
     if order.task == "ask":
         return AskRequest(
             persona=cast.card.id,
             question=order.text,
             history=history,
             adapter_version=cast.adapter_version,
+            keep=keep and not order.private,
             user=order.person.key,
             surface=order.place.platform,
         )

@@ -8,6 +8,7 @@ it to other roles in its settings, and the core then asks whether `/personae rol
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import discord
 from discord import app_commands
 
 from bot.core.admin import AdminDesk, LimitScope, Scope
+from bot.core.admin_words import MOST_DAYS
 from bot.core.desk import Desk
 from bot.core.people import Person, Place
 from bot.core.sentences import speaker
@@ -29,12 +31,13 @@ log = logging.getLogger(__name__)
 ShortText = app_commands.Range[str, 1, 100]
 Names = app_commands.Range[str, 1, 1000]
 Amount = app_commands.Range[int, 0, 1_000_000_000]
-Days = app_commands.Range[int, 1, 3650]
+Days = app_commands.Range[int, 1, MOST_DAYS]
 Suggest = Callable[[discord.Interaction, str], Coroutine[Any, Any, list[app_commands.Choice[str]]]]
 LimitOf = Literal["everybody", "server"]
 
 _SERVER_ONLY = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
 _SERVER_INSTALL = app_commands.AppInstallationType(guild=True, user=False)
+_ID = re.compile(r"(?<![\d<@&#])\d{17,20}(?!\d)")
 _EVERY_PERSONA = frozenset({"all", "alle", "*"})
 
 
@@ -208,6 +211,7 @@ class AdminGroup(app_commands.Group):
             lambda who, place: self._admin.limits(
                 who, place, scope, key, requests=requests, tokens=tokens
             ),
+            named=True,
         )
 
     @app_commands.command(description=phrase("discord-admin-roles"))
@@ -228,13 +232,20 @@ class AdminGroup(app_commands.Group):
         given = [str(one.id) for one in (role, second, third, fourth) if one is not None]
         roles = list(dict.fromkeys(given))
         await self._say(
-            interaction, lambda person, place: self._admin.admin_roles(person, place, roles)
+            interaction,
+            lambda person, place: self._admin.admin_roles(person, place, roles),
+            named=True,
         )
 
     @app_commands.command(description=phrase("discord-admin-names"))
     @app_commands.describe(on=phrase("discord-admin-option-names"))
     async def names(self, interaction: discord.Interaction, on: bool) -> None:
-        await self._say(interaction, lambda person, place: self._admin.own_names(person, place, on))
+        await acknowledge(interaction, private=True)
+        person = person_of(interaction)
+        said = quiet(await self._admin.own_names(person, place_of(interaction), on))
+        if on and not interaction.app_permissions.manage_webhooks:
+            said += "\n" + speaker(person.locale)("discord-admin-names-need")
+        await tell(interaction, said)
 
     @app_commands.command(description=phrase("discord-admin-alerts"))
     @app_commands.describe(channel=phrase("discord-admin-option-alerts"))
@@ -259,15 +270,33 @@ class AdminGroup(app_commands.Group):
 
     @app_commands.command(description=phrase("discord-admin-stats"))
     async def stats(self, interaction: discord.Interaction) -> None:
-        await self._say(interaction, self._admin.stats)
+        await self._say(interaction, self._admin.stats, named=True)
 
     async def _say(
-        self, interaction: discord.Interaction, work: Callable[[Person, Place], Awaitable[str]]
+        self,
+        interaction: discord.Interaction,
+        work: Callable[[Person, Place], Awaitable[str]],
+        *,
+        named: bool = False,
     ) -> None:
-        """Acknowledge, do it, tell its sentence to the one who asked."""
+        """Acknowledge, do it, tell its sentence to the one who asked.
+
+        Args:
+            named: the sentence holds ids of people and roles, to be shown by their names.
+        """
         await acknowledge(interaction, private=True)
-        said = await work(person_of(interaction), place_of(interaction))
-        await tell(interaction, quiet(said))
+        said = quiet(await work(person_of(interaction), place_of(interaction)))
+        await tell(interaction, _with_names(said, interaction.guild) if named else said)
+
+
+def _with_names(text: str, guild: discord.Guild | None) -> str:
+    """Ids as mentions, which Discord shows as names; nobody is pinged by any message of the bot."""
+
+    def mention(found: re.Match[str]) -> str:
+        role = guild.get_role(int(found[0])) if guild is not None else None
+        return role.mention if role is not None else f"<@{found[0]}>"
+
+    return _ID.sub(mention, text)
 
 
 def _limited(

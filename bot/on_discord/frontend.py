@@ -23,10 +23,11 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.core.garbage import spare_what_is_loaded
 from bot.core.gateway_client import GatewayClient
 from bot.on_discord.client import DiscordFrontend
 from bot.on_discord.settings import WRONG_TOKEN, DiscordSettings, settings_from
-from bot.state.retention import keep_pruned
+from bot.state.retention import ANSWERS_SECONDS, USAGE_DAYS, keep_pruned
 from bot.state.store import State
 from personae.errors import ConfigError, PersonaeError
 
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 
 SYNCED_FILE = "discord-commands.json"
 DATABASE_FILE = "bots.db"
-ANSWERS_SECONDS = 30 * 86400.0
-USAGE_DAYS = 35
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 EDIT_INTERVAL_SECONDS = 1.2
 
@@ -209,6 +208,7 @@ async def _run_until_signalled(settings: DiscordSettings) -> None:
 
 def main() -> int:
     configure_logging()
+    spare_what_is_loaded()
     try:
         asyncio.run(_run_until_signalled(settings_from(os.environ)))
     except PersonaeError as err:

@@ -365,9 +365,9 @@ async def _through(send: Callable[[], Awaitable[T]]) -> T:
 async def persist(
     send: Callable[[], Coroutine[Any, Any, T]],
     *,
-    again_on: tuple[type[Exception], ...] = NETWORK_ERRORS,
+    again_on: tuple[type[Exception], ...] = (*NETWORK_ERRORS, discord.DiscordServerError),
 ) -> T:
-    """Send once more, and once more, over a connection that breaks.
+    """Send once more, and once more, over a connection that breaks or to a Discord that stumbles.
 
     Each try goes on to its end even if the caller is cancelled meanwhile: a request cancelled half-way
     leaves discord.py's lock for its route taken, and everything after it would wait for ever.

@@ -11,6 +11,7 @@ from personae.wire import PersonaCard
 
 _MOST_CHOICES = 25
 _NAME_CHARACTERS = 100
+_LEAST_DESCRIPTION = 8
 
 
 def choices(cards: Sequence[PersonaCard]) -> list[app_commands.Choice[str]]:
@@ -25,5 +26,6 @@ def _line(card: PersonaCard) -> str:
     """ "Abraham Lincoln (lincoln): The speeches and messages of …" """
     ending = f" ({card.id})"
     name = shortened(card.display_name, max(1, _NAME_CHARACTERS - len(ending))) + ending
-    line = f"{name}: {card.description}" if card.description.strip() else name
-    return shortened(line, _NAME_CHARACTERS)
+    room = _NAME_CHARACTERS - len(name) - 2
+    description = shortened(card.description, max(1, room))
+    return f"{name}: {description}" if description and room >= _LEAST_DESCRIPTION else name

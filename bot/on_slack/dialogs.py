@@ -73,13 +73,13 @@ class Dialogs:
             loading = modals.sentence(visit.say, title, visit.say("slack-loading"))
             view_id = await self.open(visit, loading)
             cards = await asking
-            view = built(cards) if cards else self._nobody(visit, title)
+            view = built(cards) if cards else await self._nobody(visit, title)
             await visit.workspace.client.views_update(view_id=view_id, view=view)
             return
-        await self.open(visit, built(cards) if cards else self._nobody(visit, title))
+        await self.open(visit, built(cards) if cards else await self._nobody(visit, title))
 
-    def _nobody(self, visit: Visit, title: str) -> Block:
-        return modals.sentence(visit.say, title, visit.say("no-personas"))
+    async def _nobody(self, visit: Visit, title: str) -> Block:
+        return modals.sentence(visit.say, title, await visit.why_nobody())
 
 
 def notes_for(visit: Visit) -> dict[str, str]:

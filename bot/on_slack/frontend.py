@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core.admin import AdminDesk
 from bot.core.desk import Desk
+from bot.core.garbage import spare_what_is_loaded
 from bot.core.gateway_client import GatewayClient
 from bot.core.sentences import speaker
 from bot.on_slack.admin import Administration
@@ -55,14 +56,12 @@ from bot.on_slack.socket import Backoff, SocketHandler
 from bot.on_slack.tasks import Tasks
 from bot.on_slack.visits import Wiring
 from bot.state.database import parsed, pooled_engine
-from bot.state.retention import keep_pruned
+from bot.state.retention import ANSWERS_SECONDS, USAGE_DAYS, keep_pruned
 from bot.state.store import State
 from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
-ANSWERS_SECONDS = 30 * 86400.0
-USAGE_DAYS = 35
 EDIT_SECONDS = 1.7
 """Pace of the edits of one answer. Slack counts edits for the whole app (50 a minute), so with n answers
 under way each is edited n times as rarely."""
@@ -390,7 +389,7 @@ async def _live(
             gateway=gateway,
             state=state,
             engine=engine,
-            proxy=_proxy_to(settings.api_base),
+            proxy=proxy_to(settings.api_base),
             rates=rates,
             edit_seconds=edit_seconds,
             post_seconds=post_seconds,
@@ -429,7 +428,7 @@ async def _pruning(state: State, settings: SlackSettings) -> AsyncIterator[None]
         await _cancelled(task)
 
 
-def _proxy_to(url: str) -> str | None:
+def proxy_to(url: str) -> str | None:
     """The proxy of the environment. The Slack SDK reads HTTPS_PROXY but not NO_PROXY."""
     address = urlsplit(url)
     if proxy_bypass(address.hostname or ""):
@@ -454,6 +453,7 @@ async def _run_until_signalled(settings: SlackSettings) -> None:
 def main() -> int:
     """0 after a stop by signal, 2 when a setting is missing or wrong."""
     configure_logging()
+    spare_what_is_loaded()
     try:
         asyncio.run(_run_until_signalled(settings_from(os.environ)))
     except PersonaeError as err:

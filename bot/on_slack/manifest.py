@@ -55,7 +55,7 @@ COMMANDS = (
 )
 
 MESSAGE_SHORTCUTS: Mapping[str, tuple[str, str]] = {
-    "ask_about": ("Ask a persona about this…", "Ask a persona about this message"),
+    "ask_about": ("Ask about this…", "Ask a persona about this message"),
     "rewrite_as": ("Rewrite as…", "Rewrite this message in a persona's voice"),
 }
 """callback_id → (what the menu says, its description)."""

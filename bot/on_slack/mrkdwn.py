@@ -38,9 +38,7 @@ _ADDRESS = re.compile(r"https?://[^\W_][^\s<>|]*")
 _LOOKS_LIKE_ADDRESS = re.compile(r"(?:https?:|www\.)|^[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:/|$)", re.I)
 _OPEN, _CLOSE = "```\n", "\n```"
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
-_ATOM = re.compile(
-    r"<[^<>\n]*>\s*|`[^`\n]+`\s*|(?:[^\s<`&]|&(?:amp|lt|gt);)+\s*|\s+|.", re.DOTALL
-)
+_ATOM = re.compile(r"<[^<>\n]*>\s*|`[^`\n]+`\s*|(?:[^\s<`&]|&(?:amp|lt|gt);)+\s*|\s+|.", re.DOTALL)
 _CODE_ATOM = re.compile(r"(?:[^\s&]|&(?:amp|lt|gt);)+\s*|\s+|&")
 _SIGN = re.compile(r"&(?:amp|lt|gt);|.", re.DOTALL)
 _QUOTE_OPEN, _QUOTE_CLOSE = "\x03", "\x04"  # never in a text: `visible` drops them
@@ -206,7 +204,7 @@ def _blocks(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _quoted(rendered: str) -> str:
-    """Puts "&gt; ", Slack's sign for it, before every line between the marks of a quote; Slack knows one depth."""
+    """Puts "&gt; ", Slack's sign for it, before each line between the marks of a quote (one depth)."""
     if _QUOTE_OPEN not in rendered:
         return rendered
     out, depth = [], 0

@@ -171,11 +171,11 @@ class ChannelSurface:
             return self._fall_back.reference
         return self.spot.reference | {"messages": " ".join(shown)} if shown else {}
 
-    async def open(self, text: str, locale: str) -> bool:
+    async def open(self, locale: str, by: Speaker | None) -> bool:
         """Post a placeholder, so that the answer's own thread is known; False where the bot may not
         write, and the answer will come privately."""
         try:
-            await self.messages.bring_to(pages(View("", "waiting", text, locale=locale)))
+            await self.messages.bring_to(pages(View("", "waiting", "", locale=locale)), by)
         except SlackApiError as err:
             if slack_code(err) not in CANT_POST or self._fall_back is None:
                 raise
@@ -215,7 +215,14 @@ class ChannelSurface:
             # finished answer are then posted anew.
             log.warning("the last edit failed (%s); posting anew", code)
             self.messages.forget()
-            await self.bring_to(view)
+            try:
+                await self.bring_to(view)
+            except SlackApiError:
+                # A token that died amid the answer: a response_url needs none.
+                if self._fall_back is None:
+                    raise
+                self._fell_back = True
+                await self._fall_back.show(view)
         else:
             raise err
 

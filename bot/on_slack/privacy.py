@@ -37,7 +37,7 @@ class Counter:
                     )
                     for card in cards
                 ]
-                title = visit.say("slack-personas-title" if lines else "no-personas")
+                title = visit.say("slack-personas-title") if lines else await visit.why_nobody()
                 await visit.tell("\n".join([title, *(f"- {line}" for line in lines)]))
 
     async def usage(self, visit: Visit) -> None:

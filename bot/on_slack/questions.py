@@ -11,11 +11,14 @@ import logging
 
 from bot.core.order import Order
 from bot.core.people import Place
+from bot.core.surface import Speaker
+from bot.core.views import speaker_of
 from bot.on_slack.arrivals import Payload, from_message
 from bot.on_slack.dialogs import Dialogs
 from bot.on_slack.live import Live
 from bot.on_slack.typed import Typed, after_mention, as_typed, mentions, names_of, parse
 from bot.on_slack.visits import Visit, Wiring
+from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,8 @@ class Questions:
         typed = parse(after_mention(text, bot), names)
         if not typed.text:
             listed = ", ".join(sorted(set(names.values())))
-            await visit.tell(visit.say("slack-mention-usage", personas=listed))
+            usage = visit.say("slack-mention-usage", personas=listed)
+            await visit.tell(usage if listed else await visit.why_nobody())
             return
         if typed.persona is None:
             await self._live.quiet(visit.spot)
@@ -104,7 +108,7 @@ class Questions:
         """The placeholder is posted first: its thread is where the talk may go on."""
         surface = visit.in_channel(None)
         order = order.of(shows_question=True)
-        if await surface.open("", visit.person.locale):
+        if await surface.open(visit.person.locale, await self._speaker(order, visit)):
             place = Place(
                 "slack",
                 order.place.server,
@@ -116,6 +120,20 @@ class Questions:
         else:
             order = order.of(private=True)
         await self._live.answer(order, surface, visit)
+
+    async def _speaker(self, order: Order, visit: Visit) -> Speaker | None:
+        """Under whose name the placeholder is posted: an edit can't change it later."""
+        try:
+            rules = await self._wiring.desk.rules(order.place)
+        except PersonaeError:
+            return None
+        if not rules.own_names:
+            return None
+        place = order.place
+        named = order.persona or rules.default_of(place.channel) or rules.default_of("")
+        cards = await self._wiring.desk.personas(place, order.person)
+        found = [card for card in cards if card.id == named]
+        return speaker_of(found[0], visit.say) if found else None
 
     async def _privately(self, order: Order, visit: Visit) -> None:
         await self._live.answer(order, visit.privately(), visit)

@@ -32,7 +32,7 @@ from personae.errors import ConfigError
 
 _HTTP = re.compile(r"https?://[^\s/]+")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
-_SECRETS = (
+SECRETS = (
     "SLACK_BOT_TOKEN",
     "SLACK_APP_TOKEN",
     "SLACK_SIGNING_SECRET",
@@ -130,7 +130,7 @@ def settings_from(environment: Mapping[str, str]) -> SlackSettings:
 
 def token_problems(given: Mapping[str, str]) -> list[str]:
     """What is missing or wrong with the secrets, a sentence each."""
-    bot, app, signing, client_id, client_secret = (given.get(name, "") for name in _SECRETS)
+    bot, app, signing, client_id, client_secret = (given.get(name, "") for name in SECRETS)
     if bot.startswith("xapp-") and app.startswith("xoxb-"):
         return [
             "SLACK_BOT_TOKEN and SLACK_APP_TOKEN are swapped: the bot token begins with xoxb-, "

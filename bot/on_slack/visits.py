@@ -22,6 +22,7 @@ from bot.on_slack.private import PrivateSurface
 from bot.on_slack.spot import Spot
 from bot.on_slack.streamed import StreamSurface
 from bot.state.store import State
+from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,14 @@ class Visit:
     async def tell(self, sentence: str) -> None:
         """A sentence (Markdown) for this person alone."""
         await self.private.say(sentence, self.person.locale)
+
+    async def why_nobody(self) -> str:
+        """Why there is no persona to choose: none is allowed, there is none, or the gateway is away."""
+        try:
+            cards = await self.wiring.desk.directory.cards()
+        except PersonaeError as err:
+            return self.say.error(err)
+        return self.say("none-allowed" if cards else "no-personas")
 
     def in_channel(self, thread: str | None) -> ChannelSurface:
         """Shows an answer by edits, privately where the bot may not write."""

@@ -14,8 +14,7 @@ Role = Literal["user", "assistant"]
 UsageKind = Literal["person", "role", "server"]
 
 RETENTION_DAYS = "retention_days"
-"""Name of the setting of a server (channel ""): how many days of conversations and answers are kept
-there, where that is fewer than everywhere."""
+"""Name of the setting of a server (channel "") that says for how many days its answers are kept."""
 
 
 @dataclass(frozen=True)

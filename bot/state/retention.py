@@ -1,6 +1,7 @@
 """How long things are kept: what is over goes, in small portions, now and then.
 
-A server may keep less than everywhere (the setting `RETENTION_DAYS`), never more.
+A server may keep its answers for another time than others do (the setting `RETENTION_DAYS`); what was said
+is never remembered for longer than everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
-MEMORY_SECONDS = 1.0 * DAY_SECONDS
 ANSWERS_SECONDS = 30.0 * DAY_SECONDS
 USAGE_DAYS = 35
 """What docs/privacy.md promises where the operator sets nothing else."""
@@ -49,13 +49,14 @@ class Retention(Part):
     ) -> Pruned:
         """Delete what is older than that: turns, answers and what hangs on them, counts.
 
-        What a conversation holds on to goes when nothing was said in it for `answers_seconds`.
+        What a conversation holds on to goes like an answer, when nothing was said in it for so long.
         """
         now = self.clock()
         counts = dict.fromkeys((field.name for field in fields(Pruned)), 0)
         over = list(self._over(now, memory_seconds, answers_seconds, usage_days))
-        for platform, server, days in await self._shorter():
-            over.extend(_over_in_server(now, platform, server, days * DAY_SECONDS))
+        for platform, server, days in await self._own_days():
+            seconds = answers_seconds if days is None else days * DAY_SECONDS
+            over.extend(_over_in_server(now, platform, server, seconds))
         for what, table, key, rows in over:
             counts[what] += await self._delete(table, key, rows)
         await self._drop_lost_ratings()
@@ -66,26 +67,24 @@ class Retention(Part):
     ) -> Iterator[Over]:
         yield "claims", claims, claims.c.key, claims.c.at < now - CLAIM_SECONDS
         yield "turns", turns, turns.c.id, turns.c.at < now - memory_seconds
-        yield "answers", answers, answers.c.id, answers.c.begun_at < now - answers_seconds
+        old_answers = (answers.c.begun_at < now - answers_seconds) & ~_has_own_days(answers)
+        yield "answers", answers, answers.c.id, old_answers
         yield "usage", usage, usage.c.key, usage.c.day < self.today() - usage_days
-        forgotten = conversations.c.updated_at < now - answers_seconds
-        yield "conversations", conversations, conversations.c.key, forgotten
+        silent_ones = conversations.c.updated_at < now - answers_seconds
+        old_conversations = silent_ones & ~_has_own_days(conversations)
+        yield "conversations", conversations, conversations.c.key, old_conversations
         silent = (processes.c.seen_at < now - _PROCESS_SECONDS) & (processes.c.id != self.process)
         yield "processes", processes, processes.c.id, silent
 
-    async def _shorter(self) -> list[tuple[str, str, float]]:
-        """(platform, server, days) of the servers that keep less."""
+    async def _own_days(self) -> list[tuple[str, str, float | None]]:
+        """(platform, server, days) of the servers with a setting; None where it is no number of days."""
         query = sa.select(settings.c.platform, settings.c.server, settings.c.value).where(
             settings.c.name == RETENTION_DAYS, settings.c.channel == ""
         )
 
-        async def work(connection: AsyncConnection) -> list[tuple[str, str, float]]:
+        async def work(connection: AsyncConnection) -> list[tuple[str, str, float | None]]:
             rows = (await connection.execute(query)).all()
-            return [
-                (row.platform, row.server, float(row.value))
-                for row in rows
-                if isinstance(row.value, int | float) and not isinstance(row.value, bool)
-            ]
+            return [(row.platform, row.server, _days(row.value)) for row in rows]
 
         return await self._database.read(work)
 
@@ -114,12 +113,34 @@ class Retention(Part):
         await self._database.write(work)
 
 
+def _days(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def _has_own_days(table: sa.Table) -> sa.ColumnElement[bool]:
+    return (
+        sa.select(settings.c.name)
+        .where(
+            settings.c.platform == table.c.platform,
+            settings.c.server == table.c.server,
+            settings.c.channel == "",
+            settings.c.name == RETENTION_DAYS,
+        )
+        .exists()
+    )
+
+
 def _over_in_server(now: float, platform: str, server: str, seconds: float) -> Iterator[Over]:
     # A turn names its conversation only, whose key begins with platform and server (`Place.conversation`).
     there = turns.c.conversation.startswith(f"{platform}:{server}:", autoescape=True)
     yield "turns", turns, turns.c.id, there & (turns.c.at < now - seconds)
     here = (answers.c.platform == platform) & (answers.c.server == server)
     yield "answers", answers, answers.c.id, here & (answers.c.begun_at < now - seconds)
+    held = (conversations.c.platform == platform) & (conversations.c.server == server)
+    silent = held & (conversations.c.updated_at < now - seconds)
+    yield "conversations", conversations, conversations.c.key, silent
 
 
 class Prunes(Protocol):

@@ -153,19 +153,8 @@ def _personas(config: Config, cast: Cast) -> Iterator[Finding]:
 
 
 def _tokens(config: Config) -> Iterator[Finding]:
-    secrets = config.secrets
     yield from _discord(config)
-    slack = {
-        "SLACK_BOT_TOKEN": (secrets.slack_bot_token, "xoxb-"),
-        "SLACK_APP_TOKEN": (secrets.slack_app_token, "xapp-"),
-    }
-    for variable, (token, prefix) in slack.items():
-        if token is None:
-            yield _note("slack", f"{variable} is not set: no Slack. How: docs/slack.md")
-        elif not token.get_secret_value().startswith(prefix):
-            yield _problem("slack", f"{variable} should begin with {prefix}. How: docs/slack.md")
-        else:
-            yield _ok("slack", f"{variable} is set")
+    yield from _slack(config)
     if os.environ.get("PERSONAE_GATEWAY_URL"):
         yield _note("gateway", "PERSONAE_GATEWAY_URL is set: bots will use that gateway.")
 
@@ -186,6 +175,32 @@ def _discord(config: Config) -> Iterator[Finding]:
         return
     for seen in asyncio.run(checkup(settings)):
         yield Finding(what="discord", verdict=seen.verdict, sentence=seen.sentence)
+
+
+def _slack(config: Config) -> Iterator[Finding]:
+    """Asks Slack itself, where there is something to ask with."""
+    from bot.on_slack.settings import SECRETS, settings_from
+
+    given = dict(os.environ)
+    for variable, secret in (
+        ("SLACK_BOT_TOKEN", config.secrets.slack_bot_token),
+        ("SLACK_APP_TOKEN", config.secrets.slack_app_token),
+    ):
+        if secret is not None:
+            given[variable] = secret.get_secret_value()
+    if not any(given.get(name) for name in SECRETS):
+        yield _note("slack", "SLACK_BOT_TOKEN is not set: no Slack. How: docs/slack.md")
+        return
+    from bot.on_slack.checkup import checkup
+    from bot.on_slack.frontend import proxy_to
+
+    try:
+        settings = settings_from(given | {"PERSONAE_HOME": str(config.home)})
+    except PersonaeError as err:
+        yield from (_problem("slack", line) for line in str(err).splitlines())
+        return
+    for seen in asyncio.run(checkup(settings, proxy=proxy_to(settings.api_base))):
+        yield Finding(what="slack", verdict=seen.verdict, sentence=seen.sentence)
 
 
 @click.command()

@@ -157,9 +157,18 @@ async def _show_demo(config: Config, cast: Cast, url: str) -> None:
 
 
 _BOTS = (
-    # (name, module, the variables it needs, its guide)
-    ("Discord", "bot.on_discord", ("DISCORD_TOKEN",), "docs/discord.md"),
-    ("Slack", "bot.on_slack", ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"), "docs/slack.md"),
+    # (name, module, the sets of variables it can start with, its guide)
+    ("Discord", "bot.on_discord", (("DISCORD_TOKEN",),), "docs/discord.md"),
+    (
+        "Slack",
+        "bot.on_slack",
+        (
+            ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
+            ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"),
+            ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "SLACK_PUBLIC_URL"),
+        ),
+        "docs/slack.md",
+    ),
 )
 
 
@@ -176,8 +185,12 @@ async def _running_bots(config: Config, url: str, *, enabled: bool) -> AsyncIter
     if config.secrets.admin_key is not None:
         environment["PERSONAE_ADMIN_KEY"] = config.secrets.admin_key.get_secret_value()
     try:
-        for name, module, variables, guide in _BOTS:
-            missing = [variable for variable in variables if not os.environ.get(variable)]
+        for name, module, ways, guide in _BOTS:
+            # Of the ways to start it, that for which the least is missing.
+            missing = min(
+                ([variable for variable in way if not os.environ.get(variable)] for way in ways),
+                key=len,
+            )
             if not enabled:
                 lines.append(f"{name}: not started (--no-bots)")
             elif missing:

@@ -77,9 +77,9 @@ async def slowness(seconds: float = 1.0) -> float:
     A second process does nothing but count: what it gets of a CPU is what a bot would get.
     """
     code = (
-        "import time; end = time.perf_counter() + %r\n"
+        f"import time; end = time.perf_counter() + {seconds!r}\n"
         "while time.perf_counter() < end: pass\n"
-        "print(time.process_time())" % seconds
+        "print(time.process_time())"
     )
     counting = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE

@@ -3,8 +3,8 @@
 Run as: python -m tests.bot.watched_bot discord|slack   (the environment is that of the bot)
 
 Each line on its standard input is answered with one line of JSON on its standard output: `look` with
-the figures since the `forget` before it, `forget` with {}, `work` with the seconds of CPU since then. What the bot logs goes to standard error.
-SIGTERM ends it as it ends the bot itself.
+the figures since the `forget` before it, `forget` with {}, `work` with the seconds of CPU since then.
+What the bot logs goes to standard error. SIGTERM ends it as it ends the bot itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bot.core.garbage import spare_what_is_loaded
 from personae.errors import ConfigError
 
 _EVERY_SECONDS = 0.002
@@ -34,7 +35,9 @@ class Watch:
 
     `held_wall_seconds` holds what other processes took from us, too; `held_cpu_seconds` is the time
     that this thread really worked meanwhile, so a busy machine does not make it larger, and a wait
-    that blocks the loop (a file, a lock) shows in the former only.
+    that blocks the loop (a file, a lock) shows in the former only. Both hold many short callbacks that
+    were ready at once; `longest_step_cpu_seconds` is the longest single one, which nothing can interrupt,
+    and `longest_collection_seconds` what the garbage collector took at most of one.
     """
 
     def __init__(self) -> None:
@@ -45,6 +48,10 @@ class Watch:
         self.held_wall_seconds = 0.0
         self.held_cpu_seconds = 0.0
         self.over_50_ms = 0
+        self.longest_step_cpu_seconds = 0.0
+        self.longest_step = ""
+        self.longest_collection_seconds = 0.0
+        self._collecting = 0.0
         self.ticks = 0
 
     async def run(self) -> None:
@@ -57,6 +64,29 @@ class Watch:
             self.held_cpu_seconds = max(self.held_cpu_seconds, min(worked, late))
             self.over_50_ms += late > 0.05
             self.ticks += 1
+
+    def time_steps(self) -> None:
+        """Take the time of every single callback and step of a task in this process."""
+        plain = asyncio.Handle._run  # type: ignore[attr-defined]
+
+        def timed(handle: Any) -> None:
+            owner = getattr(handle._callback, "__self__", None)
+            cpu = time.thread_time()
+            plain(handle)
+            worked = time.thread_time() - cpu
+            if worked > self.longest_step_cpu_seconds:
+                self.longest_step_cpu_seconds = worked
+                self.longest_step = _name(owner) or repr(handle)[:200]
+
+        asyncio.Handle._run = timed  # type: ignore[attr-defined]
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, told: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.thread_time()
+        else:
+            seconds = time.thread_time() - self._collecting
+            self.longest_collection_seconds = max(self.longest_collection_seconds, seconds)
 
     def work(self) -> dict[str, Any]:
         return {"cpu_seconds": time.process_time() - self._worked_before}
@@ -81,6 +111,18 @@ class Watch:
             "types": dict(types.most_common(_TYPES_TOLD)),
         }
         return told
+
+
+def _name(owner: object) -> str:
+    """Of a task, where it is: the coroutines from the outermost to the one that was resumed."""
+    if not isinstance(owner, asyncio.Task):
+        return ""
+    inner: Any = owner.get_coro()
+    names = []
+    while inner is not None and hasattr(inner, "cr_await"):
+        names.append(inner.__qualname__)
+        inner = inner.cr_await
+    return " > ".join(names)[:400]
 
 
 def _rss_bytes() -> int:
@@ -112,17 +154,31 @@ async def _run(platform: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     watch = Watch()
+    watch.time_steps()
     threading.Thread(target=_listen, args=(loop, watch), daemon=True).start()
     watching = asyncio.create_task(watch.run(), name="watch")
     try:
-        await frontend.run(settings.settings_from(os.environ), stop=stop)
+        options = _paces(frontend) if "FAKE_SPEED" in os.environ else {}
+        await frontend.run(settings.settings_from(os.environ), stop=stop, **options)
     finally:
         watching.cancel()
+
+
+def _paces(frontend: Any) -> dict[str, Any]:
+    """Those of a Slack whose clock runs FAKE_SPEED times faster."""
+    speed = float(os.environ["FAKE_SPEED"])
+    paced = importlib.import_module("bot.on_slack.paced_client")
+    return {
+        "rates": paced.faster(paced.RATES, speed),
+        "edit_seconds": frontend.EDIT_SECONDS / speed,
+        "post_seconds": 1.0 / speed,
+    }
 
 
 def main() -> int:
     platform = sys.argv[1]
     importlib.import_module(f"bot.on_{platform}.frontend").configure_logging()
+    spare_what_is_loaded()
     try:
         asyncio.run(_run(platform))
     except ConfigError as err:

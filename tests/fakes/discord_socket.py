@@ -200,9 +200,9 @@ class DiscordSocket:
                 session.alive = resumable
                 await session.socket.send(9, resumable)
 
-    async def drop(self, code: int) -> None:
-        """Close the connection with a code; 1006 stands for a TCP connection that breaks."""
-        for socket in self._sockets():
+    async def drop(self, code: int, *, shard: int | None = None) -> None:
+        """Close the connections, or one shard's; 1006 stands for a TCP connection that breaks."""
+        for socket in self._sockets(shard):
             socket.closed_here = True
             if code == 1006:
                 transport = socket.ws.get_extra_info("transport") or socket.ws._req.transport
@@ -210,8 +210,12 @@ class DiscordSocket:
             else:
                 await socket.ws.close(code=code)
 
-    def _sockets(self) -> list[_Socket]:
-        return [session.socket for session in self._sessions if session.socket is not None]
+    def _sockets(self, shard: int | None = None) -> list[_Socket]:
+        return [
+            session.socket
+            for session in self._sessions
+            if session.socket is not None and shard in (None, session.shard[0])
+        ]
 
     async def _receive(
         self, socket: _Socket, payload: dict[str, Any], resuming_here: bool

@@ -62,6 +62,21 @@ def test_every_problem_is_told_at_once(tmp_path):
     assert len(caught.value.problems) >= 4
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.org/a.png", "https://", "//example.org/a.png", "https://user:key@example.org/a.png",
+        "https://example.org/a b.png", "https://example.org/ü.png", "javascript:alert(1)", "data:image/png,x",
+        "https://[::1", "https://example.org/" + "a" * 2000, "https://example.org/<x>", "",
+    ],
+)  # fmt: skip
+def test_a_picture_is_a_plain_https_address(tmp_path, address):
+    good = load_persona(write(tmp_path / "good", f'picture = "https://example.org/a.png"\n{GOOD}'))
+    assert good.picture == "https://example.org/a.png"
+    with pytest.raises(PersonaFileError, match="picture must be an https address"):
+        load_persona(write(tmp_path, f'picture = "{address}"\n{GOOD}'))
+
+
 def test_disclosure_must_say_imitation(tmp_path):
     broken = GOOD.replace("An imitation of Ada Lovelace, not the person.", "Ada herself")
     with pytest.raises(PersonaFileError, match="imitation"):

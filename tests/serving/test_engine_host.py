@@ -58,6 +58,8 @@ def test_it_is_told_no_secrets(tmp_path):
 def test_slots_leave_room_for_a_change():
     assert engine_arguments_for(cast_size=2, slots=6) == {"max_loras": 6, "max_cpu_loras": 14}
     assert engine_arguments_for(cast_size=10, slots=6) == {"max_loras": 12, "max_cpu_loras": 26}
+    with_guests = engine_arguments_for(cast_size=4, slots=6, guests=4)
+    assert with_guests == {"max_loras": 10, "max_cpu_loras": 22}, "guests take nobody's slot"
 
 
 async def nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,13 +15,6 @@ from serving.feedback_export import exported
 from serving.ledger import Ledger
 
 PASSAGE = ShownPassage(name="d#0.aa", title="On laws", date="1862", text="Laws are kept.")
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'state.db'}", busy_seconds=0.1)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
@@ -109,10 +103,11 @@ def test_forgetting_takes_what_a_person_said_and_what_others_said_of_their_quest
     assert kept.forget("ann", "discord") == (0, set())
 
 
-def test_who_it_was_is_not_in_the_database(kept, tmp_path, ledger):
+def test_who_it_was_is_not_in_the_database(sqlite_ledger, tmp_path):
+    kept = Feedback(sqlite_ledger.database)
     kept.rate(rating(user="discord:123456789", asked_by="discord:987654321"), [])
     kept.revise(revision(user="discord:123456789"), [])
-    ledger.close()
+    sqlite_ledger.close()
     held = b"".join(path.read_bytes() for path in tmp_path.glob("state.db*"))
     assert b"Keep them." in held and b"123456789" not in held and b"987654321" not in held
 
@@ -147,9 +142,10 @@ def test_the_summary_counts_by_version_and_shows_the_latest_reasons(kept):
     assert kept.summary("pg").versions == []
 
 
-def test_a_database_that_fails_is_told(kept, ledger, tmp_path):
+def test_a_database_that_fails_is_told(sqlite_ledger, tmp_path):
+    kept = Feedback(sqlite_ledger.database)
     kept.rate(rating(), [])
-    ledger.close()
+    sqlite_ledger.close()
     (tmp_path / "state.db").write_bytes(b"no database" * 500)
     for call in (
         lambda: kept.rate(rating(), []),
@@ -160,6 +156,15 @@ def test_a_database_that_fails_is_told(kept, ledger, tmp_path):
     ):
         with pytest.raises(LedgerUnavailable):
             call()
+
+
+def test_of_many_at_once_each_is_kept_once(database):
+    ledger = Ledger(database)
+    kept = Feedback(ledger.database)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: kept.rate(rating(f"r{n % 3}"), []), range(12)))
+    assert sorted(r.request_id for r in kept.ratings("lincoln")) == ["r0", "r1", "r2"]
+    ledger.close()
 
 
 # --- What is exported
@@ -230,10 +235,11 @@ def test_sft_gives_revisions_of_questions_and_of_rewrites(kept, cast):
     ids=str,
 )
 def test_what_would_teach_nothing_true_is_left_out(kept, cast, fields):
-    shown = [ShownPassage(name="gone#1.bb")] if fields.pop("passages", None) else []
-    if fields.get("answer") == "refusal":
-        fields["answer"] = cast["lincoln"].refusal
-    kept.rate(rating(**fields, rejected="x", user="a"), shown)
+    shown = [ShownPassage(name="gone#1.bb")] if "passages" in fields else []
+    told = {name: value for name, value in fields.items() if name != "passages"}
+    if told.get("answer") == "refusal":
+        told["answer"] = cast["lincoln"].refusal
+    kept.rate(rating(**told, rejected="x", user="a"), shown)
     assert rows(kept, cast, "kto") == [] and rows(kept, cast, "dpo") == []
 
 

@@ -171,3 +171,12 @@ async def test_metrics_count_feedback_by_version_and_take_no_word_of_a_client(cl
         )
     }
     assert "evil" not in text
+
+
+async def test_the_database_and_the_file_are_their_owner_s_alone(client, gateway):
+    await client.revise(RevisionRequest(**await answered(client), revision="Better."))
+    for path in (
+        gateway.config.home / "state.db",
+        gateway.config.feedback / "lincoln" / "revisions.jsonl",
+    ):
+        assert path.stat().st_mode & 0o077 == 0

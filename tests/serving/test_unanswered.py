@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from personae.errors import LedgerUnavailable
-from serving.ledger import Ledger
 from serving.unanswered import Unanswered, UnansweredNotes
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'state.db'}", busy_seconds=0.1)
-    yield ledger
-    ledger.close()
 
 
 def test_the_same_question_counts_up(ledger):
@@ -56,11 +48,11 @@ def test_strange_questions_are_kept(ledger):
 
 
 async def test_a_database_that_fails_is_told_and_logged_not_raised_into_answers(
-    ledger, tmp_path, caplog
+    sqlite_ledger, tmp_path, caplog
 ):
-    kept = Unanswered(ledger.database)
+    kept = Unanswered(sqlite_ledger.database)
     kept.note("lincoln", "a", 0.0)
-    ledger.close()
+    sqlite_ledger.close()
     (tmp_path / "state.db").write_bytes(b"no database" * 500)
     with pytest.raises(LedgerUnavailable, match="can't be shown"):
         kept.newest("lincoln")

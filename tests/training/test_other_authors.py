@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from personae.feedback import Revision, write_revisions
 from tests.conftest import REPOSITORY
 from tests.fakes.essays import essays, write_markdown, write_wordpress, write_x_archive
 from tests.training.conftest import TINY
@@ -37,6 +38,12 @@ sampling = { max_tokens = 24 }
 kind = "KIND"
 path = "PATH"
 """
+
+_REVISION = Revision(
+    request_id="r1", persona="ada", task="ask", adapter_version=None, base_model=TINY, prompt_fingerprint="",
+    strength="normal", quoted=False, question="What of pancakes?", history=[], passages=[], answer="Good.",
+    at="2026-01-01", revision="A pancake is turned once, and never twice.",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +85,7 @@ def test_one_command_trains_and_measures_another_author(
         *("train", "run", "ada", "--steps", "3"),
     ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PERSONAE_")}
+    write_revisions(home / "feedback", "ada", [_REVISION])
     done = subprocess.run(
         [*command, "--no-publish"],
         cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
@@ -95,6 +103,11 @@ def test_one_command_trains_and_measures_another_author(
         found["figures"]
     )
     assert "Time  " in done.stderr  # what it will take, before it began
+    assert json.loads((run / "plan.json").read_bytes())["revisions"] == ["r1"]
+    # What an operator revises meanwhile waits for the next training: the run that was begun is found again.
+    later = _REVISION.model_copy(update={"request_id": "r2", "at": "2026-01-02"})
+    write_revisions(home / "feedback", "ada", [later, _REVISION])
+    command += ["--revisions-until", _REVISION.at]
 
     # Nobody has said yet on what ground the writing may be used.
     refused = subprocess.run(
@@ -102,4 +115,5 @@ def test_one_command_trains_and_measures_another_author(
     )
     assert refused.returncode != 0
     assert "[rights]" in refused.stderr
+    assert [path.parent for path in (home / "runs" / "ada").glob("*/plan.json")] == [run]
     assert not list((home / "adapters").glob("ada/*"))

@@ -165,7 +165,10 @@ DONE = Done(
     finish_reason="stop",
     usage=Usage(prompt_tokens=10, completion_tokens=5),
     timings=Timings(retrieval_seconds=0, first_token_seconds=0, total_seconds=0),
-    provenance=[Span(start=0, end=8, kind="quote", citation=1), Span(start=9, end=20, kind="inference")],
+    provenance=[
+        Span(start=0, end=8, kind="quote", citation=1),
+        Span(start=8, end=19, kind="inference"),
+    ],
     used_citations=[1],
 )
 CARD = PersonaCard(
@@ -205,6 +208,9 @@ class ScriptedGateway:
     dropped: int = 0
     open: int = 0
     cards: list[PersonaCard] = field(default_factory=lambda: [CARD])
+    waiting: int = 0
+    silent: bool = False
+    """Whether the list of personas never comes."""
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
@@ -228,6 +234,9 @@ class ScriptedGateway:
         return response
 
     async def _cards(self, _request: web.Request) -> web.Response:
+        if self.silent:
+            self.waiting += 1
+            await asyncio.Event().wait()
         return web.Response(
             body=PersonaList(personas=self.cards).model_dump_json(), content_type="application/json"
         )

@@ -8,6 +8,7 @@ from bot.core.conversation import MOST_CHARACTERS, within
 from bot.core.desk import Desk
 from bot.core.people import Place
 from bot.state.store import State
+from personae.wire import AdapterChange
 from tests.bot.core.bench import (
     ALICE,
     BOB,
@@ -25,7 +26,6 @@ from tests.bot.core.bench import (
     running_desk,
     said,
 )
-from personae.wire import AdapterChange
 from tests.conftest import RunningGateway
 
 ROOSEVELT = CARD.model_copy(

@@ -115,9 +115,7 @@ async def test_a_refusal_after_a_place_in_line_is_where_that_was(
     assert not surface.last.private and surface.text == "Too many."
 
 
-async def test_errors_are_said_in_german_by_their_code(
-    desk: Desk, script: ScriptedGateway
-) -> None:
+async def test_errors_are_said_in_german_by_their_code(desk: Desk, script: ScriptedGateway) -> None:
     script.script = [ErrorEvent(code="engine_unavailable", message="The model is gone.")]
     person = Person("discord", "gerda", "Gerda", locale="de")
     surface = RecordedSurface()
@@ -196,7 +194,11 @@ async def test_a_surface_that_is_gone_ends_the_work(
     assert (await task).outcome == "gone"  # type: ignore[attr-defined]
     assert len(surface.shown) == shown and surface.closes == 1 and script.open == 0
     record = await state.answer(surface.last.answer_id)
-    assert record is not None and (record.state, record.text, record.question) == ("deleted", "", "")
+    assert record is not None and (record.state, record.text, record.question) == (
+        "deleted",
+        "",
+        "",
+    )
 
 
 async def test_a_deleted_answer_ends_at_once(desk: Desk, script: ScriptedGateway) -> None:
@@ -289,9 +291,7 @@ async def test_edits_that_fail_are_made_up_for(desk: Desk, script: ScriptedGatew
     assert surface.text == "We must think."
 
 
-async def test_a_last_edit_that_fails_does_not_hurt_anybody(
-    desk: Desk, state: State
-) -> None:
+async def test_a_last_edit_that_fails_does_not_hurt_anybody(desk: Desk, state: State) -> None:
     surface = RecordedSurface(refuses_ends=True)
     assert (await desk.answer(ask(), surface)).outcome == "gone"
     assert surface.closes == 1 and desk.running() == 0

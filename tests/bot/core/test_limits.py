@@ -88,9 +88,9 @@ async def test_a_servers_and_a_roles_quota(desk: Desk, state: State) -> None:
         },
     )
     assert await asked(desk) == "We must think anew."
-    assert "of your roles are used up" in await asked(desk)
+    assert "your roles may ask in a day is used up" in await asked(desk)
     several = replace(ALICE, roles=frozenset({"patrons", "plain"}))
-    assert "of your roles are used up" in await asked(desk, person=several)
+    assert "your roles may ask in a day is used up" in await asked(desk, person=several)
     assert await asked(desk, person=BOB) == "We must think anew."
     assert await asked(desk, person=BOB) == "We must think anew."
     assert "This server has had today's 3 questions" in await asked(desk, person=BOB)
@@ -106,7 +106,9 @@ async def test_one_limited_role_with_something_left_is_enough(desk: Desk, state:
     assert "used up" in await asked(desk, person=replace(ALICE, roles=frozenset({"few"})))
 
 
-async def test_a_burst_can_not_pass_a_limit(desk: Desk, script: ScriptedGateway, state: State) -> None:
+async def test_a_burst_can_not_pass_a_limit(
+    desk: Desk, script: ScriptedGateway, state: State
+) -> None:
     await limit(state, {"person": {"": {"requests": 5, "tokens": None}}})
     texts = await asyncio.gather(*(asked(desk) for _ in range(20)))
     assert len(script.asked) == 5
@@ -153,22 +155,20 @@ async def test_usage_tells_what_is_left(desk: Desk, state: State) -> None:
     await asked(desk)
     assert (await desk.usage(ALICE, CHANNEL)).splitlines() == [
         "Today (UTC):",
-        "- You: 1 requests, 4 of 5 left, 15 tokens, 985 of 1,000 left.",
-        "- Your role patrons: 1 requests, 99 of 100 left, 15 tokens.",
-        "- This server: 1 requests, 15 tokens.",
+        "- You: one request, 4 of 5 left, 15 tokens, 985 of 1,000 left.",
+        "- Your role patrons: one request, 99 of 100 left, 15 tokens.",
+        "- This server: one request, 15 tokens.",
     ]
     german = replace(BOB, locale="de-AT")
     assert "Du: 0 Anfragen, noch 5 von 5" in await desk.usage(german, CHANNEL)
 
 
-async def test_the_operators_limits_hold_everywhere(
-    script: ScriptedGateway, state: State
-) -> None:
+async def test_the_operators_limits_hold_everywhere(script: ScriptedGateway, state: State) -> None:
     policy = PolicySettings(person=Limit(requests=1), server=Limit(requests=9), answers_at_once=9)
     await limit(state, {"server": {"": {"requests": 50, "tokens": None}}})
     async with running_desk(script.url, state, policy=policy) as desk:
         await asked(desk)
-        assert "today's 1 questions" in await asked(desk)
+        assert "today's one question" in await asked(desk)
         assert "8 of 9 left" in await desk.usage(ALICE, CHANNEL)
 
 

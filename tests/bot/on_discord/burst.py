@@ -102,11 +102,14 @@ def _figures(
         "problems": len(platform.problems),
         "edits_per_answer": statistics.mean(ask.edits for ask in asked),
         "loop_held_seconds": {
-            "worked_in_all": bot["cpu_seconds"],
+            "longest_step_cpu": bot["longest_step_cpu_seconds"],
+            "longest_step": bot["longest_step"],
+            "longest_collection": bot["longest_collection_seconds"],
             "wall": bot["held_wall_seconds"],
             "cpu": bot["held_cpu_seconds"],
             "times_over_50_ms": bot["over_50_ms"],
         },
+        "bot_cpu_seconds": bot["cpu_seconds"],
         "bot_rss_mib": bot["rss_bytes"] / (1 << 20),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ from tests.fakes.engine import FakeEngine
 
 LINCOLN = "An imitation of Abraham Lincoln"
 ONE_AT_A_TIME = {"gateway": "max_answers_at_once = 1", "deadlines": "drain_seconds = 1"}
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord(edit_limit=PATIENT_EDITS) as platform:
-        yield platform
-
-
-@pytest.fixture
-async def bot(
-    platform: FakeDiscord, gateway: RunningGateway, tmp_path: Path
-) -> AsyncIterator[None]:
-    settings = bot_settings(platform, gateway.url, tmp_path, admin_key=gateway.admin_key)
-    async with running_bot(settings, platform):
-        yield
 
 
 async def test_an_answer_grows_and_ends_with_sources_and_disclosure(
@@ -216,13 +200,15 @@ async def test_a_long_answer_lies_in_a_file_where_no_thread_may_be_begun(
     bot: None, platform: FakeDiscord, gateway: RunningGateway
 ) -> None:
     await platform.forbid(CHANNEL_ID, CREATE_PUBLIC_THREADS)
-    gateway.engine.words = [f"Sentence {number} is one of many and ends. " for number in range(300)]
+    gateway.engine.words = [
+        f"Sentence {number} {'goes on ' * 12}and ends. " for number in range(100)
+    ]
     ask = await platform.slash("ask", persona="lincoln", question="Why?")
     text = await ask.shows("the whole answer is in answer.md", LINCOLN)
-    assert "Sentence 299" not in text
+    assert "Sentence 99 " not in text
     assert platform.threads == [] and len(ask.messages) == 3
     whole = ask.messages[-1].files["answer.md"].decode()
-    assert "Sentence 0 " in whole and "Sentence 299" in whole and LINCOLN in whole
+    assert "Sentence 0 " in whole and "Sentence 99 " in whole and LINCOLN in whole
 
 
 async def test_an_expired_token_moves_the_answer_into_the_channel(

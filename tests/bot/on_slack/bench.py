@@ -34,6 +34,21 @@ QUICK: dict[str, Any] = {
 }
 
 
+def bot_environment(
+    slack: FakeSlack, gateway_url: str, home: Path, *, admin_key: str = ""
+) -> dict[str, str]:
+    """Of a bot in a process of its own (`tests.bot.bot_process`), as quick as the fake."""
+    return {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_API_BASE": slack.api_base,
+        "PERSONAE_GATEWAY_URL": gateway_url,
+        "PERSONAE_ADMIN_KEY": admin_key,
+        "PERSONAE_HOME": str(home),
+        "FAKE_SPEED": str(slack.speed),
+    }
+
+
 def settings_for(
     fake: FakeSlack, gateway_url: str, database_url: str, **more: Any
 ) -> SlackSettings:

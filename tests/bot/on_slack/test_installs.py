@@ -180,7 +180,7 @@ async def test_a_token_close_to_its_end_is_renewed_once_however_many_need_it(
                     )
                 )
             token = slack.new_grant(world.TEAM, rotates=True)
-            await _keep(installs, token, slack, expires_in=3600)
+            await keep_installation(installs, token, slack, expires_in=3600)
             found = await asyncio.gather(*(room.of(world.TEAM) for room in rooms for _ in range(5)))
             tokens = {workspace.client.token for workspace in found}
             assert tokens and token not in tokens
@@ -192,7 +192,9 @@ async def test_a_token_close_to_its_end_is_renewed_once_however_many_need_it(
                 await engine.dispose()
 
 
-async def _keep(installs: Installs, token: str, slack: FakeSlack, *, expires_in: int) -> None:
+async def keep_installation(
+    installs: Installs, token: str, slack: FakeSlack, *, expires_in: int
+) -> None:
     from slack_sdk.oauth.installation_store import Installation
 
     await installs.store.async_save(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.sentences import speaker
 from bot.core.surface import Control, View
 from bot.on_slack import modals
-from bot.core.sentences import speaker
 from bot.on_slack.messages import Page, pages, sentence_pages, tail_blocks
 from personae.wire import Citation, PersonaCard
 from tests.bot.on_slack.test_mrkdwn import TEXTS

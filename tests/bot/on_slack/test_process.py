@@ -8,15 +8,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from bot.core import sentences
-from tests.bot.on_slack.bench import MANIFEST, REPOSITORY, shown_everywhere
+from bot.core.sentences import speaker
+from tests.bot.bot_process import bot_process
+from tests.bot.on_slack.bench import MANIFEST, REPOSITORY, bot_environment, shown_everywhere
 from tests.conftest import RunningGateway
 from tests.fakes.slack_platform import FakeSlack
 
 SECRET = "0123456789abcdef"
+SAY = speaker("en")
 
 
 def environment(slack: FakeSlack | None, **more: str) -> dict[str, str]:
@@ -56,7 +59,7 @@ async def end_of(variables: dict[str, str]) -> tuple[int | None, str]:
     ("bot", "app", "sentences_expected"),
     [
         ("", "", ["SLACK_BOT_TOKEN is missing", "SLACK_APP_TOKEN is missing"]),
-        (f"xoxb-{SECRET}", "", ["SLACK_APP_TOKEN is missing"]),
+        (f"xoxb-{SECRET}", "", ["SLACK_APP_TOKEN is missing", "SLACK_SIGNING_SECRET"]),
         (f"xapp-{SECRET}", f"xoxb-{SECRET}", ["are swapped"]),
         (f"xoxp-{SECRET}", f"xapp-{SECRET}", ["SLACK_BOT_TOKEN is not a bot token"]),
     ],
@@ -80,10 +83,11 @@ async def test_missing_and_swapped_tokens_end_it_with_2_and_what_to_do(
     ],
 )
 async def test_a_token_that_slack_refuses_ends_it_with_2_and_what_to_do(
-    wrong: str, token: str, expected: str
+    wrong: str, token: str, expected: str, tmp_path: Path
 ) -> None:
     with FakeSlack(MANIFEST) as slack:
-        code, printed = await end_of(environment(slack, **{wrong: token}))
+        home = {"PERSONAE_HOME": str(tmp_path)}
+        code, printed = await end_of(environment(slack, **home, **{wrong: token}))
     assert code == 2
     assert expected in printed
     assert "docs/slack.md" in printed
@@ -92,29 +96,29 @@ async def test_a_token_that_slack_refuses_ends_it_with_2_and_what_to_do(
 
 
 async def test_it_answers_stops_at_sigterm_with_0_and_logs_neither_words_nor_tokens(
-    gateway: RunningGateway,
+    gateway: RunningGateway, tmp_path: Path
 ) -> None:
     gateway.engine.words = ["sesame "] * 1_000
-    gateway.engine.seconds_between = 0.02
-    with FakeSlack(MANIFEST) as slack:
+    gateway.engine.seconds_between = 0.05
+    with FakeSlack(MANIFEST, ack_seconds=10.0) as slack:
         variables = environment(
             slack,
             PERSONAE_GATEWAY_URL=gateway.url,
             PERSONAE_ADMIN_KEY=gateway.admin_key,
+            PERSONAE_HOME=str(tmp_path),
             # A proxy that must not be used: Slack is local here.
             HTTPS_PROXY="http://127.0.0.1:9",
             HTTP_PROXY="http://127.0.0.1:9",
             NO_PROXY="127.0.0.1",
         )
         async with process(variables) as running:
-            await slack.until(lambda: slack.open_sockets == 2, "two connections")
+            await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
             slack.mention("lincoln marmalade")
-            slack.command("/rewrite", "lincoln marmalade")
-            await slack.until(lambda: "sesame" in shown_everywhere(slack), "the first words")
+            await slack.until(lambda: "sesame" in shown_everywhere(slack), "the first words", 60)
             running.send_signal(signal.SIGTERM)
             out, err = await running.communicate()
         assert running.returncode == 0
-        assert sentences.RESTARTING in slack.bot_messages[0].shown
+        assert SAY("restarting") in slack.bot_messages[0].shown
         assert slack.open_sockets == 0
         assert slack.violations == []
     printed = (out + err).decode()
@@ -124,18 +128,57 @@ async def test_it_answers_stops_at_sigterm_with_0_and_logs_neither_words_nor_tok
     assert "Traceback" not in printed
 
 
-async def test_it_waits_for_a_slack_that_cannot_be_reached_and_can_still_be_stopped() -> None:
+async def test_a_bot_killed_amid_answers_ends_them_after_its_restart_and_answers_nothing_twice(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    gateway.engine.words = ["word "] * 1_000
+    gateway.engine.seconds_between = 0.05
+    with FakeSlack(MANIFEST, ack_seconds=10.0) as slack:
+        variables = bot_environment(slack, gateway.url, tmp_path)
+        async with bot_process("slack", variables) as bot:
+            await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
+            asked = [
+                slack.mention("lincoln Go on."),
+                slack.direct("roosevelt Go on."),
+                slack.command("/ask", "pg Go on."),
+            ]
+            await slack.until(
+                lambda: sum("word word" in m.shown for m in slack.bot_messages) == 3, "words", 60
+            )
+            await bot.kill()
+        await slack.until(lambda: gateway.engine.aborted == 3, "the end of the generations", 60)
+        slack.drop_sockets()
+        async with bot_process("slack", variables):
+            await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
+            again = [slack.redeliver(one) for one in asked]
+            await slack.until(
+                lambda: shown_everywhere(slack).count("The bot was restarted") == 3, "the truth", 60
+            )
+            await slack.until(lambda: all(one.acked for one in again), "acknowledgements", 60)
+            await asyncio.sleep(1.0)  # a second answer would begin meanwhile
+        assert len(slack.bot_messages) == 3
+        assert len(gateway.engine.requests) == 3
+        for message in slack.bot_messages:
+            assert "word word" in message.shown
+        assert slack.violations == []
+
+
+async def test_it_waits_for_a_slack_that_cannot_be_reached_and_can_still_be_stopped(
+    tmp_path: Path,
+) -> None:
     variables = environment(
         None,
         SLACK_API_BASE="http://127.0.0.1:9/api/",
         SLACK_BOT_TOKEN=f"xoxb-{SECRET}",
         SLACK_APP_TOKEN=f"xapp-{SECRET}",
+        PERSONAE_HOME=str(tmp_path),
     )
     async with process(variables) as running:
         assert running.stderr is not None
-        line = await running.stderr.readline()
-        assert b"Slack can't be reached" in line
-        running.send_signal(signal.SIGINT)
+        async for line in running.stderr:
+            if b"Slack can't be reached" in line:
+                break
+        running.send_signal(signal.SIGTERM)
         _, err = await running.communicate()
     assert running.returncode == 0
     assert b"Traceback" not in err

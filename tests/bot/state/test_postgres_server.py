@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_server_ends_with_a_process_that_is_killed():
         server = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(starter.pid, signal.SIGKILL)
     while _is_there(server):
-        pass
+        time.sleep(0.02)
     shutil.rmtree(folder)
 
 

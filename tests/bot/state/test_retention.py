@@ -39,23 +39,28 @@ async def test_each_thing_is_kept_for_its_own_time(state, clock):
     assert (await state.person("discord:bob")).opted_out
 
 
-async def test_a_server_may_keep_less_and_not_more(state, clock):
+async def test_a_server_may_keep_answers_for_another_time(state, clock):
     slack = {"platform": "slack", "server": "W", "conversation": "slack:W:C:T"}
     await state.set_setting("discord", "S", "", RETENTION_DAYS, 2)
     await state.set_setting("slack", "W", "", RETENTION_DAYS, 400)
     await state.set_setting("discord", "S2", "", RETENTION_DAYS, "nonsense")
-    for number, changes in enumerate([{}, {"server": "S2"}, slack]):
+    for number, changes in enumerate([{}, {"server": "S2"}, {"server": None}, slack]):
         await ended(state, an_answer(number, **changes))
     for key in (KEY, "discord:S2:C:T", "discord:S_:C:T", "slack:W:C:T"):
+        platform, server, channel, _ = key.split(":")
+        place = {"platform": platform, "server": server, "channel": channel}
+        await state.pin(key, **place, persona="lincoln", adapter_version="v2")
         await said(state, key, key=key)
 
     clock.now += 2 * DAY + 1
     weeks = LIMITS | {"memory_seconds": 7 * DAY}
-    assert await state.prune(**weeks) == Pruned(answers=1, turns=1)
+    assert await state.prune(**weeks) == Pruned(answers=1, turns=1, conversations=1)
     assert await state.answer("a0") is None and await state.turns(KEY, limit=9) == []
     clock.now += 30 * DAY
-    pruned = await state.prune(**weeks)
-    assert (pruned.answers, pruned.turns) == (2, 3)
+    assert await state.prune(**weeks) == Pruned(answers=2, turns=3, conversations=2)
+    assert await state.answer("a3") is not None
+    clock.now += 370 * DAY
+    assert await state.prune(**weeks) == Pruned(answers=1, conversations=1)
 
 
 async def test_more_than_a_portion_goes(state, clock):

@@ -1,4 +1,4 @@
-"""TRL takes what the gateway exports: its own trainers prepare and learn from the files, with a tiny model."""
+"""TRL takes what the gateway exports: its own trainers prepare the files and learn from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from personae.feedback import Rated, Revision, ShownPassage
 from serving.feedback_export import exported
 from tests.training.conftest import TINY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def answered(number, **fields):

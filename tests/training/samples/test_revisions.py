@@ -1,4 +1,4 @@
-"""Answers that operators wrote better become samples, traceable ones, and nothing that training may not know."""
+"""Answers that operators wrote better become samples: traceable, and nothing training may not know."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import dataclasses
 
 import pytest
 
+from personae.config import load_config
 from personae.corpus import cut_passages
 from personae.feedback import Revision, ShownPassage, revisions_file, write_revisions
+from personae.progress import silent
 from personae.prompt import PromptPassage, render_ask, render_rewrite
+from tests.training.conftest import TINY
 from training.samples.dataset import REVISED_SHARE, make_dataset, split_documents
 from training.samples.revisions import newest_revision, revised_samples, revisions_in
+from training.tune.run_folder import TrainSettings
 
 
 def passage_of(document, number=1):
@@ -121,3 +125,37 @@ def test_a_dataset_takes_them_up_to_their_share_and_is_otherwise_as_before(
     assert len(dataset.train) == 40
     assert revisions_in(dataset.train) == [f"r{n:02}" for n in range(round(40 * REVISED_SHARE))]
     assert revisions_in(dataset.held_out) == []
+
+
+def test_a_plan_names_the_revisions_learned_and_train_run_finds_them(
+    learned, revision, cast, corpora, models, tmp_path
+):
+    """As the command does it: from PERSONAE_HOME to the plan that a run and a version keep."""
+    from personae.cli.training_samples import revised_samples as of_home
+    from personae.cli.training_samples import samples_of
+    from training.tune.prepare import prepare
+    from training.tune.run_folder import Plan
+
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(models)
+    (home / "corpora").symlink_to(corpora)
+    config = load_config({"PERSONAE_HOME": str(home), "PERSONAE_BASE_MODEL": TINY}, folder=tmp_path)
+    settings, lincoln = TrainSettings(steps=5, held_out_samples=4), cast["lincoln"]
+    assert of_home(config, lincoln, settings, until=None) == []
+    write_revisions(config.feedback, "lincoln", [revision])
+    revised = of_home(config, lincoln, settings, until=None)
+    assert of_home(config, lincoln, settings, until="2025") == []
+
+    def planned(found):
+        samples = samples_of(config, lincoln, settings, revised=found, progress=silent)
+        return prepare(
+            lincoln, persona_folder=cast.folder("lincoln"), models=models, base_model=TINY, corpora=corpora,
+            settings=settings, dataset=samples,
+        ).plan  # fmt: skip
+
+    plan, before = planned(revised), planned([])
+    assert (plan.revisions, before.revisions) == (["r1"], [])
+    assert plan.key != before.key, "another training"
+    older = before.model_dump(exclude={"revisions"})
+    assert Plan.model_validate(older).key == before.key, "runs of before are found again"

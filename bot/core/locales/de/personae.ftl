@@ -55,11 +55,20 @@ already-running = Für dich { $count ->
     [one] läuft schon eine Antwort
    *[other] laufen schon { $count } Antworten
 }. Warte, bis eine fertig ist, oder halte sie an.
-quota-person-requests = Deine { $most } Fragen von heute sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
+quota-person-requests = { $most ->
+    [one] Deine eine Frage von heute ist
+   *[other] Deine { $most } Fragen von heute sind
+} aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
 quota-person-tokens = Deine { $most } Tokens von heute sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
-quota-role-requests = Die { $most } Fragen am Tag für deine Rollen sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
+quota-role-requests = Was deine Rollen am Tag fragen dürfen, ist aufgebraucht ({ $most ->
+    [one] eine Frage
+   *[other] { $most } Fragen
+}). Ab Mitternacht (UTC) wird neu gezählt.
 quota-role-tokens = Die { $most } Tokens am Tag für deine Rollen sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
-quota-server-requests = Die { $most } Fragen dieses Servers von heute sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
+quota-server-requests = { $most ->
+    [one] Die eine Frage dieses Servers von heute ist
+   *[other] Die { $most } Fragen dieses Servers von heute sind
+} aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
 quota-server-tokens = Die { $most } Tokens dieses Servers von heute sind aufgebraucht. Ab Mitternacht (UTC) wird neu gezählt.
 
 only-author = Das darf nur, wer gefragt hat.
@@ -83,12 +92,21 @@ usage-title = Heute (UTC):
 usage-you = Du
 usage-role = Deine Rolle { $role }
 usage-server = Dieser Server
-usage-line = { $who }: { $requests } Anfragen{ $requests_left }, { $tokens } Tokens{ $tokens_left }.
+usage-line = { $who }: { $requests ->
+    [one] eine Anfrage
+   *[other] { $requests } Anfragen
+}{ $requests_left }, { $tokens } Tokens{ $tokens_left }.
 usage-left = , noch { $left } von { $most }
 forgotten = Vergessen: { $answers ->
     [one] eine Antwort
    *[other] { $answers } Antworten
-}, { $turns } Beiträge in Gesprächen, { $feedback } Bewertungen und deine Verbrauchszähler. Was du selbst geschrieben hast, bleibt im Kanal, bis du es dort löschst.
+}, { $turns ->
+    [one] ein Beitrag in einem Gespräch
+   *[other] { $turns } Beiträge in Gesprächen
+}, { $feedback ->
+    [one] eine Bewertung
+   *[other] { $feedback } Bewertungen
+} und deine Verbrauchszähler. Was du selbst geschrieben hast, bleibt im Kanal, bis du es dort löschst.
 forgotten-but-feedback = Vergessen: deine Antworten, Gespräche und Verbrauchszähler. Das Gateway ist nicht erreichbar, deshalb gibt es deine Bewertungen noch; bitte versuch es später noch einmal.
 opted-out = Ab jetzt wird nichts aufgehoben, was du fragst oder bekommst; Antworten haben kein Gedächtnis, und du kannst nicht bewerten. Was früher aufgehoben wurde, geht mit „vergiss mich“.
 opted-in = Ab jetzt gibt es wieder ein Gedächtnis, und Antworten werden so lange aufgehoben, wie dieser Server es eingestellt hat.
@@ -251,8 +269,8 @@ discord-copy-file = Der Text steht in der Datei.
 discord-command-changed = Dieser Befehl hat sich geändert, seit deine App ihn zuletzt gesehen hat. Lade Discord neu (Strg+R, oder schließ die App und öffne sie wieder) und versuch es noch einmal.
 discord-mention-usage = Erwähn mich mit einer Frage, zum Beispiel „@ich lincoln, was hält ein Volk zusammen?“, oder nimm `/fragen`. `/personas` zeigt, wer hier ist.
 discord-privacy-text =
-    **Von dir gespeichert:** deine Fragen und die Antworten, solange die Aufbewahrungszeit des Servers läuft, was in Gesprächen mit dem Bot gesagt wurde, bis sie vergessen sind, wie viel du verbraucht hast, und deine Bewertungen.
-    **Nicht gespeichert:** Nachrichten, die nicht für den Bot sind. Nichts wird verkauft oder anderen gezeigt.
+    { "" }**Von dir gespeichert:** deine Fragen und die Antworten, solange die Aufbewahrungszeit des Servers läuft, was in Gesprächen mit dem Bot gesagt wurde, bis sie vergessen sind, wie viel du verbraucht hast, und deine Bewertungen.
+    { "" }**Nicht gespeichert:** Nachrichten, die nicht für den Bot sind. Nichts wird verkauft oder anderen gezeigt.
     `/datenschutz` holt dir auch eine Kopie, löscht alles oder sorgt dafür, dass ab jetzt nichts mehr gespeichert wird. Die Datenschutzseite des Betreibers nennt jedes Feld.
 discord-privacy-exported = Das ist über dich gespeichert.
 discord-privacy-sure = Das löscht deine Fragen, Antworten, Gespräche, Bewertungen und Verbrauchszähler endgültig. Nachrichten in Kanälen bleiben, bis du sie dort löschst.
@@ -296,6 +314,7 @@ discord-admin-exported = Die Bewertungen von { $persona }: { $lines } { $lines -
    *[other] Zeilen
 }, nur für dich zu sehen. Darin steht, was Leute gefragt haben.
 discord-admin-export-empty = Von { $persona } gibt es für dieses Format noch keine Bewertungen.
+discord-admin-names-need = Dafür brauche ich in diesem Kanal die Berechtigung „WebHooks verwalten“; bis dahin steht dort mein eigener Name.
 discord-admin-one-limit = Wähl eins von `person`, `role` und `of`: Eine Grenze gilt für eins davon.
 discord-admin-whose-limit = Sag, wessen Grenze das ist: Wähl `person`, `role` oder `of`.
 discord-admin-cant-post = In { $channel } darf ich nicht schreiben. Gib mir dort „Kanal anzeigen“ und „Nachrichten senden“, oder wähl einen anderen Kanal.

@@ -56,11 +56,20 @@ already-running = You have { $count ->
     [one] one answer
    *[other] { $count } answers
 } under way already. Wait for one of them to end, or stop it.
-quota-person-requests = You have had today's { $most } questions. The count starts anew at midnight UTC.
+quota-person-requests = You have had today's { $most ->
+    [one] one question
+   *[other] { $most } questions
+}. The count starts anew at midnight UTC.
 quota-person-tokens = You have used today's { $most } tokens. The count starts anew at midnight UTC.
-quota-role-requests = The { $most } questions a day of your roles are used up. The count starts anew at midnight UTC.
+quota-role-requests = What your roles may ask in a day is used up ({ $most ->
+    [one] one question
+   *[other] { $most } questions
+}). The count starts anew at midnight UTC.
 quota-role-tokens = The { $most } tokens a day of your roles are used up. The count starts anew at midnight UTC.
-quota-server-requests = This server has had today's { $most } questions. The count starts anew at midnight UTC.
+quota-server-requests = This server has had today's { $most ->
+    [one] one question
+   *[other] { $most } questions
+}. The count starts anew at midnight UTC.
 quota-server-tokens = This server has used today's { $most } tokens. The count starts anew at midnight UTC.
 
 only-author = Only the person who asked may do that.
@@ -84,12 +93,21 @@ usage-title = Today (UTC):
 usage-you = You
 usage-role = Your role { $role }
 usage-server = This server
-usage-line = { $who }: { $requests } requests{ $requests_left }, { $tokens } tokens{ $tokens_left }.
+usage-line = { $who }: { $requests ->
+    [one] one request
+   *[other] { $requests } requests
+}{ $requests_left }, { $tokens } tokens{ $tokens_left }.
 usage-left = , { $left } of { $most } left
 forgotten = Forgotten: { $answers ->
     [one] one answer
    *[other] { $answers } answers
-}, { $turns } turns of conversations, { $feedback } ratings, and your usage counts. What you posted yourself stays in the channel until you delete it there.
+}, { $turns ->
+    [one] one turn of a conversation
+   *[other] { $turns } turns of conversations
+}, { $feedback ->
+    [one] one rating
+   *[other] { $feedback } ratings
+}, and your usage counts. What you posted yourself stays in the channel until you delete it there.
 forgotten-but-feedback = Forgotten: your answers, conversations and usage counts. The gateway can't be reached, so your ratings are still there; please ask again in a while.
 opted-out = You have opted out: from now on nothing you ask or get is kept, answers have no memory, and you can't rate. What was kept before goes with “forget me”.
 opted-in = You have opted in: conversations are remembered and answers kept for as long as this server's setting says.
@@ -254,8 +272,8 @@ discord-copy-file = The text is in the file.
 discord-command-changed = This command has changed since your app last saw it. Reload Discord (Ctrl+R, or close the app and open it again) and try once more.
 discord-mention-usage = Mention me with a question, for example “@me lincoln, what holds a nation together?”, or use `/ask`. `/personas` shows who is here.
 discord-privacy-text =
-    **Kept of you:** your questions and the answers while the server's retention time runs, what was said in conversations with the bot until they are forgotten, how much you used, and your ratings.
-    **Not kept:** messages that are not for the bot. Nothing is sold or shown to others.
+    { "" }**Kept of you:** your questions and the answers while the server's retention time runs, what was said in conversations with the bot until they are forgotten, how much you used, and your ratings.
+    { "" }**Not kept:** messages that are not for the bot. Nothing is sold or shown to others.
     `/privacy` also gets you a copy, deletes it all, or makes that nothing is kept from now on. The operator's page on privacy names every field.
 discord-privacy-exported = This is what is kept of you.
 discord-privacy-sure = This deletes your questions, answers, conversations, ratings and usage counts for good. Messages in channels stay until you delete them there.
@@ -299,6 +317,7 @@ discord-admin-exported = The feedback on { $persona }: { $lines } { $lines ->
    *[other] lines
 }, for your eyes only. It holds what people asked.
 discord-admin-export-empty = There is no feedback on { $persona } for this format yet.
+discord-admin-names-need = For that I need the permission "Manage Webhooks" in this channel; until then my own name stands there.
 discord-admin-one-limit = Choose one of `person`, `role` and `of`: a limit holds for one of them.
 discord-admin-whose-limit = Say whose limit this is: choose `person`, `role` or `of`.
 discord-admin-cant-post = I can't write in { $channel }. Give me "View Channel" and "Send Messages" there, or choose another channel.
