@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +22,9 @@ from personae.errors import ConfigError, DiskFull, LedgerUnavailable
 
 # Without prepared statements a pooler such as PgBouncer may stand in between.
 _FOREIGN = {"connect_timeout": 10, "prepare_threshold": None}
+
+_LOOKS = 20
+_BETWEEN_LOOKS_SECONDS = 0.1
 
 _metadata = sa.MetaData()
 
@@ -248,11 +253,24 @@ class Ledger:
 
 
 def make_tables(metadata: sa.MetaData, engine: sa.Engine) -> None:
-    """Make what is missing. Of two processes that do it at once one is told that it is there already."""
-    try:
-        metadata.create_all(engine)
-    except sa.exc.DBAPIError:
-        metadata.create_all(engine)
+    """Make what is missing. Of processes that do it at once all but one are told that it is there already, of
+    any of the tables, or (SQLite) that the file is being made: they look again."""
+    for _ in range(_LOOKS):
+        try:
+            metadata.create_all(engine)
+            return
+        except sa.exc.DBAPIError as err:
+            if not _is_being_made(err.orig):
+                raise
+        time.sleep(_BETWEEN_LOOKS_SECONDS)
+    metadata.create_all(engine)
+
+
+def _is_being_made(cause: BaseException | None) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return re.search("already exists|is locked", str(cause)) is not None
+    # PostgreSQL: unique_violation (in its own tables), duplicate_object, duplicate_table
+    return getattr(cause, "sqlstate", None) in ("23505", "42710", "42P07")
 
 
 @contextlib.contextmanager

@@ -156,12 +156,13 @@ class AdminDesk:
         """Who answers where nobody is named; None takes the default away."""
 
         async def work(say: Say) -> str:
-            await self._administrators_only(person, place, say)
+            if scope == "server":  # on Slack, a direct conversation has a server, too
+                await self._server_administrators_only(person, place, say)
+            elif not place.direct:  # there everybody administers their own
+                await self._administrators_only(person, place, say)
             card = await self._card(persona, say) if persona else None
             if scope == "thread":
                 await self._pin(place, card, say)
-            elif scope == "server" and place.server is None:
-                raise Refused(say("admin-not-in-server"))
             else:
                 channel = place.channel if scope == "channel" else ""
                 value = card.id if card else None
@@ -334,10 +335,9 @@ class AdminDesk:
             raise Refused(say("no-admin-key"))
 
     async def _administrators_only(self, person: Person, place: Place, say: Say) -> None:
-        """In a direct conversation everybody administers their own."""
-        if place.direct or self._desk.is_operator(person):
-            return
-        if not await self._desk.may_administer(person, place):
+        if not self._desk.is_operator(person) and not await self._desk.may_administer(
+            person, place
+        ):
             raise Refused(say("only-managers"))
 
     async def _server_administrators_only(self, person: Person, place: Place, say: Say) -> None:

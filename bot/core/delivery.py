@@ -43,7 +43,8 @@ LOOK_SECONDS = 0.5
 """How often a surface is asked whether anybody can still see it."""
 SILENCE_SECONDS = 3.0
 """After so long without a word a view says that something is being done (and can be stopped)."""
-LAST_SHOW_SECONDS = 300.0
+LAST_SHOW_SECONDS = 900.0
+"""A platform whose rates are used up by hundreds of answers shows the last of them late."""
 REMEMBERS = "desk.remembers"
 SHOWS_QUESTION = "desk.shows_question"
 """Keys of ours among a record's `extra`."""
@@ -107,7 +108,8 @@ class Delivery:
         self._why: Why | None = None
         self._shown = False
         self._last = False
-        self._placed: dict[str, str] = {}
+        self._unseen = False
+        self._placed = dict(running.surface.reference)
         self._difference = ""
         self._changes = 0
 
@@ -206,7 +208,7 @@ class Delivery:
                 log.warning(
                     "answer %s: its end could not be shown", self._running.id, exc_info=True
                 )
-                self._why = self._why or "gone"
+                self._unseen = True
         await self._keep()
         return self._outcome()
 
@@ -217,8 +219,10 @@ class Delivery:
         return say("stopped" if self._answer.said else "stopped-before-words")
 
     def _outcome(self) -> Outcome:
+        if self._why == "gone" or self._unseen:
+            return "gone"
         if self._why is not None:
-            return "gone" if self._why == "gone" else "stopped"
+            return "stopped"
         return "finished" if self._answer.done is not None else "failed"
 
     async def _show(self) -> None:
@@ -304,7 +308,7 @@ class Delivery:
             private=order.private,
             instead_of=order.instead_of,
             history=[turn.model_dump() for turn in job.history],
-            reference=dict(self._surface.reference),
+            reference=dict(self._placed),
             extra=extra,
             locale=job.say.locale,
         )

@@ -326,7 +326,9 @@ class Desk:
             place = running.order.place
             if channel and channel not in (place.channel, place.thread):
                 continue
-            if running.asks(message):  # first: on Slack a question names the thread of its answer, too
+            if running.asks(
+                message
+            ):  # first: on Slack a question names the thread of its answer, too
                 running.end("withdrawn")
             elif running.shows(message):
                 running.end("gone")

@@ -32,7 +32,9 @@ class Rulebook:
         return speaker(chosen or person.locale)
 
     async def may_administer(self, person: Person, place: Place) -> bool:
-        """Whether they may change this server's settings."""
+        """Whether they may change this server's settings. What somebody is elsewhere counts for nothing."""
+        if person.server != place.server:
+            return False
         if person.manages:
             return True
         try:

@@ -19,7 +19,7 @@ from bot.core.admin import AdminDesk, LimitScope, Scope
 from bot.core.admin_words import MOST_DAYS
 from bot.core.desk import Desk
 from bot.core.people import Person, Place
-from bot.core.sentences import speaker
+from bot.core.sentences import LANGUAGES, speaker
 from bot.on_discord.arrival import acknowledge, tell
 from bot.on_discord.harmless import quiet
 from bot.on_discord.people import person_of, place_of
@@ -243,7 +243,8 @@ class AdminGroup(app_commands.Group):
         await acknowledge(interaction, private=True)
         person = person_of(interaction)
         said = quiet(await self._admin.own_names(person, place_of(interaction), on))
-        if on and not interaction.app_permissions.manage_webhooks:
+        is_on = said in {speaker(language)("names-on") for language in LANGUAGES}
+        if is_on and not interaction.app_permissions.manage_webhooks:
             said += "\n" + speaker(person.locale)("discord-admin-names-need")
         await tell(interaction, said)
 

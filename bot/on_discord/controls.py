@@ -34,6 +34,7 @@ from bot.on_discord.outlets import (
     Outlet,
     Removed,
     TokenOutlet,
+    WebhookOutlet,
 )
 from bot.on_discord.people import only_installed_by_user, person_of, place_of
 from bot.on_discord.surface import take_away
@@ -191,18 +192,27 @@ class Controls:
         if not await self._desk.may_delete(what.subject, person_of(interaction)):
             await tell(interaction, say_to(interaction)("only-author-or-manager"))
             return
-        record = await self._desk.record(what.subject)
-        message = interaction.message
-        pages = await self._talk.pages(record) if record is not None else []
-        if not only_installed_by_user(interaction):
-            others = [p for p in pages if message is None or p.message_id != message.id]
-            await take_away(self._talk.shared, others)
-        if message is not None:
-            self._talk.shared.withdraw(message.id)
-        if isinstance(outlet, TokenOutlet):
+        await self._take_away(interaction, outlet, what.subject)
+        await self._desk.deleted(what.subject)
+
+    async def _take_away(
+        self, interaction: discord.Interaction, outlet: Outlet, answer_id: str
+    ) -> None:
+        """Delete every message of an answer: the pressed one by the token, the others as the bot."""
+        record = await self._desk.record(answer_id)
+        pressed = interaction.message.id if interaction.message is not None else None
+        pages = []
+        if record is not None and not only_installed_by_user(interaction):
+            pages = await self._talk.pages(record)
+        # What was said under another name is its webhook's to delete.
+        named = [page.message_id for page in pages if isinstance(page.outlet, WebhookOutlet)]
+        by_token = pressed is not None and pressed not in named
+        shared = self._talk.shared
+        await take_away(shared, [p for p in pages if not by_token or p.message_id != pressed])
+        if by_token and isinstance(outlet, TokenOutlet):
+            shared.withdraw(pressed)
             with contextlib.suppress(Removed, Closed):
                 await outlet.delete(None)
-        await self._desk.deleted(what.subject)
 
     # --- drafts -------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ _QUIET = re.compile(
     rf"|(?P<angled><{URL_PATTERN}>)"
     rf"|(?P<bare>{URL_PATTERN})"
     rf"|(?P<mention>@(?:everyone|here|[!&]?[0-9]+))"
-    rf"|(?P<command></[^\s<>]+[^<>\n]*:[0-9]+>)"
+    rf"|(?P<command></[^<>\n]{{1,120}}:[0-9]{{1,20}}>)"
     rf"|(?P<small>^[ \t>]*-\#)",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )

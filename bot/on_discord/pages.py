@@ -54,9 +54,10 @@ def closed(text: str) -> str:
 
 def _first_page(opener: str, rest: str, limit: int) -> tuple[str, str, str]:
     """(page, what is left, the opener of the code block the page ended in, or "")."""
-    whole = closed(opener + rest)
-    if _units(whole) <= limit:
-        return whole, "", ""
+    if len(opener) + len(rest) <= limit:  # else it can't fit, and need not be looked through
+        whole = closed(opener + rest)
+        if _units(whole) <= limit:
+            return whole, "", ""
     in_code = bool(opener) or "```" in rest[:limit]
     room = limit - len(opener) - (len(_CLOSING) if in_code else 0)
     end = _end_of_page(rest, _fitting(rest, room))

@@ -24,6 +24,7 @@ class Arrival:
         response_url: lets whoever has it answer for half an hour: never stored or logged.
         trigger_id: opens one modal, within three seconds.
         private: the message whose button they pressed is for them alone.
+        message: timestamp of the message whose button they pressed.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Arrival:
     response_url: str | None = None
     trigger_id: str | None = None
     private: bool = False
+    message: str | None = None
 
     def spot(self) -> Spot:
         return Spot(self.team, self.channel, self.user, self.thread)
@@ -88,4 +90,5 @@ def from_interaction(body: Payload) -> Arrival:
         response_url=body.get("response_url"),
         trigger_id=body.get("trigger_id"),
         private=private,
+        message=str(at) if at else None,
     )

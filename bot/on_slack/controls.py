@@ -15,6 +15,7 @@ from bot.on_slack.dialogs import Dialogs, notes_for
 from bot.on_slack.errors import slack_code
 from bot.on_slack.live import Live
 from bot.on_slack.messages import pages
+from bot.on_slack.mrkdwn import visible
 from bot.on_slack.posted import CANT_POST, GONE, ChannelSurface, Messages
 from bot.on_slack.private import PrivateSurface
 from bot.on_slack.spot import Spot, spot_of
@@ -98,6 +99,8 @@ class Controls:
             return
         reference = {str(k): str(v) for k, v in record.reference.items()} if record else {}
         shown = reference.get("messages", "").split()
+        if visit.arrival.message and visit.arrival.message not in shown:
+            shown.append(visit.arrival.message)  # a draft that was shared stands elsewhere
         messages = Messages(
             visit.workspace.client,
             spot_of(reference) or visit.spot,
@@ -146,7 +149,7 @@ class Controls:
         if record is None or record.person_key != visit.person.key or not record.text:
             await visit.tell(visit.say("answer-gone"))
             return
-        await self._dialogs.open(visit, modals.copy(visit.say, record.text))
+        await self._dialogs.open(visit, modals.copy(visit.say, visible(record.text)))
 
 
 def _with_revise(view: View, answer: str) -> View:

@@ -164,7 +164,7 @@ class AppHome:
 
 def _place(team: str) -> Place:
     """Settings of the workspace, seen from no channel."""
-    return Place("slack", team, "", None, direct=True)
+    return Place("slack", team, "")
 
 
 def _value_of(action: Payload) -> str:

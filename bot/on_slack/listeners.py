@@ -166,7 +166,13 @@ class Listeners:
             if self._seen.first_time(arrival.key):
                 text = str(command.get("text") or "")
                 name = f"{command.get('command')} in {arrival.channel}"
-                self._attend(arrival, lambda visit: work(text, visit), name=name, decides=decides)
+                self._attend(
+                    arrival,
+                    lambda visit: work(text, visit),
+                    name=name,
+                    decides=decides,
+                    claims=True,
+                )
 
         return on_command
 
@@ -213,6 +219,7 @@ class Listeners:
                 lambda visit: self._take(callback, notes, given, visit),
                 name=f"modal {callback}",
                 decides=callback == modals.REVISE,
+                claims=True,
             )
 
     async def _take(
@@ -244,8 +251,17 @@ class Listeners:
         if self._seen.first_time(arrival.key):
             self._attend(arrival, work, name="a button or shortcut", decides=decides)
 
-    def _attend(self, arrival: Arrival, work: Work, *, name: str, decides: bool = False) -> None:
-        self._tasks.start(attend(self._wiring, arrival, work, decides=decides), name=name)
+    def _attend(
+        self,
+        arrival: Arrival,
+        work: Work,
+        *,
+        name: str,
+        decides: bool = False,
+        claims: bool = False,
+    ) -> None:
+        doing = attend(self._wiring, arrival, work, decides=decides, claims=claims)
+        self._tasks.start(doing, name=name)
 
     async def _on_error(self, error: Exception, body: Payload) -> None:
         """A listener failed before its task could begin."""

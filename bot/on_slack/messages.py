@@ -11,6 +11,7 @@ message, which Slack enforces without documenting it (bolt-js issue 2509).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ _PREVIEW_CHARACTERS = 300
 _LINE_CHARACTERS = 500  # escaping makes it five times as long at worst: 2,500
 _TITLE_CHARACTERS = 200
 _BUTTON_CHARACTERS = 75
+_LONG_CHARACTERS = 800
 
 PREFIX = "p:"
 RATE = PREFIX + "rate"
@@ -61,6 +63,13 @@ def pages(view: View) -> list[Page]:
         filled[-1] += group
     previews = [preview(said)] + [escape(say("slack-continued"))] * (len(filled) - 1)
     return [Page(text, blocks) for text, blocks in zip(previews, filled, strict=True)]
+
+
+async def pages_of(view: View) -> list[Page]:
+    """The same. A long answer is made in a thread, so that it holds up nobody else."""
+    if len(view.text) + len(view.difference) < _LONG_CHARACTERS:
+        return pages(view)
+    return await asyncio.to_thread(pages, view)
 
 
 def tail_blocks(view: View) -> list[Block]:

@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.sentences import speaker
 from bot.core.surface import Speaker, View
 from bot.on_slack.errors import slack_code
-from bot.on_slack.messages import Page, pages
+from bot.on_slack.messages import Page, pages, pages_of
 from bot.on_slack.private import PrivateSurface
 from bot.on_slack.spot import Spot
 
@@ -30,14 +30,6 @@ CANT_POST = frozenset(
 """Slack's reasons why a bot may not write where a person just used its command."""
 
 GONE = frozenset({"message_not_found", "cant_update_message", "channel_not_found", "is_archived"})
-_LONG_CHARACTERS = 2_000
-
-
-async def pages_of(view: View) -> list[Page]:
-    """The pages of a view. A long one is made in a thread, so that it holds up nobody else."""
-    if len(view.text) + len(view.difference) < _LONG_CHARACTERS:
-        return pages(view)
-    return await asyncio.to_thread(pages, view)
 
 
 class Messages:

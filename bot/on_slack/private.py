@@ -18,7 +18,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.core.sentences import speaker
 from bot.core.surface import View
 from bot.on_slack.errors import ResponseUrlRefused
-from bot.on_slack.messages import Page, pages, sentence_pages, tail_blocks
+from bot.on_slack.messages import Page, pages_of, sentence_pages, tail_blocks
 from bot.on_slack.spot import Spot
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class PrivateSurface:
         if not view.ended or self._complete:
             return
         self._complete = True
-        wanted = pages(view)
+        wanted = await pages_of(view)
         room = _RESPONSE_URL_USES - self._uses
         if self._url is not None and len(wanted) > room:
             # The disclosure and the buttons stand below whatever is left out.

@@ -75,11 +75,15 @@ class Questions:
 
     async def ask(self, command_text: str, visit: Visit) -> None:
         """`/ask [private] [persona] <question>`; without a question, a modal."""
-        typed = parse(as_typed(command_text), await self.names(visit), "ask")
+        names = await self.names(visit)
+        typed = parse(as_typed(command_text), names, "ask")
         if not typed.text:
             await self._dialogs.ask(visit, persona=typed.persona)
         elif typed.private:
             await visit.tell(visit.say("slack-asking-privately"))
+            await self._privately(self._order(visit, typed, thread=None), visit)
+        elif typed.persona is not None and typed.persona not in names.values():
+            # A question to nobody is answered by a suggestion, which need not stand in the channel.
             await self._privately(self._order(visit, typed, thread=None), visit)
         else:
             await self.ask_in_channel(self._order(visit, typed, thread=None), visit)
@@ -99,7 +103,7 @@ class Questions:
         if order.private:
             await self._privately(order, visit)
         elif thread is not None:
-            shown = order.of(shows_question=True)
+            shown = order.of(shows_question=True, remembers=True)
             await self._live.answer(shown, visit.in_channel(thread), visit)
         else:
             await self.ask_in_channel(order, visit)

@@ -83,8 +83,8 @@ class StreamSurface(ChannelSurface):
     async def close(self) -> None:
         if self._in_session:
             await self._set_session("active")
-        if not self.reference and self._status:
-            await self._set_status("")
+        if self._status and not self.messages.timestamps:
+            await self._set_status("")  # a message in the thread would have ended it by itself
 
     def _may_start(self) -> bool:
         return not (self._paced.busy("chat.startStream") or self._paced.busy("chat.stopStream"))

@@ -15,7 +15,7 @@ from bot.core.desk import Desk
 from bot.core.people import Person, Place
 from bot.core.sentences import Say, speaker
 from bot.on_slack.arrivals import Arrival
-from bot.on_slack.installs import Workspace, Workspaces
+from bot.on_slack.installs import UnknownWorkspace, Workspace, Workspaces
 from bot.on_slack.people import People
 from bot.on_slack.posted import ChannelSurface
 from bot.on_slack.private import PrivateSurface
@@ -121,13 +121,20 @@ async def attend(
     work: Callable[[Visit], Awaitable[None]],
     *,
     decides: bool = False,
+    claims: bool = False,
 ) -> None:
     """Do something for a person. Only cancellation passes on.
 
     Args:
         decides: the person's role in the workspace decides what may be done.
+        claims: something is shown before the desk hears of it, so that no other process may have
+            begun with the same delivery. (What goes to the desk at once, the desk claims.)
     """
-    workspace = await wiring.workspaces.of(arrival.team, arrival.enterprise)
+    try:
+        workspace = await wiring.workspaces.of(arrival.team, arrival.enterprise)
+    except UnknownWorkspace:
+        log.warning("somebody in workspace %s, where the app is not installed", arrival.team)
+        return
     private = PrivateSurface(workspace.client, arrival.spot(), response_url=arrival.response_url)
     nobody = Person("slack", arrival.user, arrival.name or arrival.user, arrival.team)
     visit = Visit(wiring, arrival, workspace, nobody, private)
@@ -139,20 +146,25 @@ async def attend(
             name=arrival.name,
             decides=decides,
         )
+        if claims and not await wiring.state.claim(f"arrival:{arrival.key}"):
+            return
         await work(visit)
+    except PersonaeError as err:
+        log.warning("%s stops what a person wants", err.code)
+        await _try_to_tell(visit, visit.say.error(err))
     except asyncio.CancelledError:
         if not visit.handed_over:
-            await _try_to_tell(visit, "restarting")
+            await _try_to_tell(visit, visit.say("restarting"))
         raise
     except Exception:
         log.exception("something went wrong for a person")
-        await _try_to_tell(visit, "unexpected")
+        await _try_to_tell(visit, visit.say("unexpected"))
 
 
-async def _try_to_tell(visit: Visit, name: str) -> None:
+async def _try_to_tell(visit: Visit, sentence: str) -> None:
     # A refusal by Slack may itself last as long as its rate limit; a stopping bot can't wait.
     try:
         async with asyncio.timeout(_TELL_SECONDS):
-            await visit.tell(visit.say(name))
+            await visit.tell(sentence)
     except Exception:
-        log.exception("the person could not be told: %s", name)
+        log.exception("a person could not be told")

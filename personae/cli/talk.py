@@ -170,14 +170,17 @@ async def stream_to_terminal(
     Raises:
         PersonaeError: the gateway refused, or the answer ended with an error.
     """
-    from bot.core import sentences
+    from bot.core.sentences import speaker, whole_seconds
+
+    say = speaker(None)
 
     meta: Meta | None = None
     text: list[str] = []
     async with client:
         async for event in client.stream(request):
             if isinstance(event, Queued) and not as_json:
-                click.echo(sentences.in_line(event.position, event.eta_seconds), err=True)
+                seconds = whole_seconds(event.eta_seconds)
+                click.echo(say("in-line", position=event.position, seconds=seconds), err=True)
             elif isinstance(event, Meta):
                 meta = event
             elif isinstance(event, Delta):

@@ -50,7 +50,8 @@ def command_data(
     resolved: dict[str, dict[str, Any]] = {}
     for given, value in options.items():
         option = known[given]
-        _check_value(given, value, option)
+        if given != typing:
+            _check_value(given, value, option)
         filled = {"name": given, "type": option["type"], "value": value}
         place["options"].append(filled | ({"focused": True} if given == typing else {}))
         _resolve(resolved, option["type"], value)

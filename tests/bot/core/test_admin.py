@@ -117,6 +117,10 @@ async def test_defaults(admin: AdminDesk, desk: Desk, state: State) -> None:
     assert await said(admin, "default lincoln galaxy") == say("default-bad-scope", scope="galaxy")
     assert "no persona “nobody”" in await said(admin, "default nobody")
     assert "this channel" in await said(admin, "default lincoln", ALICE, DIRECT)
+    assert "this thread" in await said(admin, "default lincoln thread", ALICE, DIRECT)
+    assert await said(admin, "status", ALICE, DIRECT) == say("only-managers")
+    slack_direct = replace(DIRECT, server=SERVER)
+    assert await said(admin, "default lincoln server", ALICE, slack_direct) == say("only-managers")
     assert await said(admin, "default lincoln server", ALICE, DIRECT) == say("admin-not-in-server")
 
 

@@ -246,8 +246,9 @@ async def test_who_asked_or_moderates_may_delete_and_nothing_is_kept(
     desk: Desk, state: State
 ) -> None:
     answer_id = await answered(desk)
-    may = [await desk.may_delete(answer_id, person) for person in (ALICE, BOB, MOD)]
-    assert may == [True, False, True]
+    elsewhere = replace(MOD, server="another guild")
+    may = [await desk.may_delete(answer_id, person) for person in (ALICE, BOB, MOD, elsewhere)]
+    assert may == [True, False, True, False]
     await desk.deleted(answer_id)
     record = await state.answer(answer_id)
     assert record is not None and (record.state, record.question, record.text) == (

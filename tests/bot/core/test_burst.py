@@ -18,7 +18,7 @@ from tests.bot.core.bench import (
 ORDERS = 200
 
 
-async def test_two_hundred_orders_at_once(script: ScriptedGateway, state: State) -> None:
+async def test_two_hundred_orders_at_once(script: ScriptedGateway, state_url: str) -> None:
     before = asyncio.all_tasks()
     surfaces = [RecordedSurface(seconds=0.001) for _ in range(ORDERS)]
     orders = [
@@ -33,7 +33,7 @@ async def test_two_hundred_orders_at_once(script: ScriptedGateway, state: State)
             await asyncio.sleep(0.005)
             beats += 1
 
-    async with running_desk(script.url, state) as desk:
+    async with State.open(state_url) as state, running_desk(script.url, state) as desk:
         beating = asyncio.create_task(heart())
         twice = [RecordedSurface() for _ in range(50)]
         results = await asyncio.gather(

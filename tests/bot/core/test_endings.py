@@ -293,8 +293,10 @@ async def test_edits_that_fail_are_made_up_for(desk: Desk, script: ScriptedGatew
 
 async def test_a_last_edit_that_fails_does_not_hurt_anybody(desk: Desk, state: State) -> None:
     surface = RecordedSurface(refuses_ends=True)
-    assert (await desk.answer(ask(), surface)).outcome == "gone"
-    assert surface.closes == 1 and desk.running() == 0
+    result = await desk.answer(ask(), surface)
+    assert result.outcome == "gone" and surface.closes == 1 and desk.running() == 0
+    record = await state.answer(result.id)
+    assert record is not None and record.text == "We must think anew.", "it can be asked for again"
 
 
 async def test_a_defect_of_ours_is_told(desk: Desk, script: ScriptedGateway) -> None:

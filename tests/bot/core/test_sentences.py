@@ -126,3 +126,19 @@ def test_errors_are_translated_by_code_and_english_keeps_the_servers_own() -> No
     assert speaker("en").error(err) == "Nobody is there. (Try again in about 1 s.)"
     assert speaker("de").error(err).startswith("Das Gateway von personae ist gerade nicht")
     assert speaker("de").in_words("something_new", "As it is.") == "As it is."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_that_the_code_puts_together_are_there(language: str) -> None:
+    say = speaker(language)
+    made = [
+        f"quota-{kind}-{unit}"
+        for kind in ("person", "role", "server")
+        for unit in ("requests", "tokens")
+    ]
+    made += [f"default-set-{scope}" for scope in ("channel", "server", "thread")]
+    made += [f"limits-whom-{scope}" for scope in ("person", "role", "server", "everybody")]
+    for kind in ("quote", "paraphrase", "inference"):
+        made += [f"kind-{kind}", f"marked-{kind}"]
+    made += ["rated-up", "rated-down"]
+    assert [name for name in made if not say.knows(name)] == []

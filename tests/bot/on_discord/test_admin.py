@@ -49,7 +49,7 @@ COMMANDS: list[tuple[str, dict[str, Any]]] = [
 
 async def admin(platform: FakeDiscord, command: str, *shown: str, **options: Any) -> Interaction:
     """Use a sub-command and wait for its reply, which only Alice sees."""
-    used = await platform.slash(f"personae {command}", **options)
+    used = await platform.slash(f"personae {command}", options=options)
     await used.shows(*shown) if shown else await platform.until(
         lambda: bool(used.text), "a reply", used
     )
@@ -87,7 +87,7 @@ async def test_versions_and_status_tell_what_is_live(bot: None, platform: FakeDi
     assert "v2" in listed.text and "v1" in listed.text
     one = await admin(platform, "versions", "lincoln", persona="lincoln")
     assert "roosevelt" not in one.text
-    await admin(platform, "status", "personas", "default")
+    await admin(platform, "status", "4 personas", "Defaults:")
 
 
 async def test_refusals_of_the_gateway_reach_the_administrator(
@@ -141,7 +141,7 @@ async def test_a_default_of_the_channel_comes_before_the_servers(
 async def test_only_allowed_personas_speak_and_are_suggested(
     bot: None, platform: FakeDiscord
 ) -> None:
-    await admin(platform, "allow", "Lincoln", personas="lincoln, pg")
+    await admin(platform, "allow", "lincoln, pg", personas="lincoln, pg")
     refused = await platform.slash("ask", persona="roosevelt", question="Why?")
     await refused.shows("may not speak")
     assert refused.private
@@ -169,7 +169,7 @@ async def test_a_limit_holds_for_the_person_it_names(bot: None, platform: FakeDi
     first = await platform.slash("ask", persona="lincoln", question="Why?", person=BOB)
     await first.shows(LINCOLN)
     second = await platform.slash("ask", persona="lincoln", question="Why?", person=BOB)
-    await second.shows("used up")
+    await second.shows("The count starts anew")
     alice = await platform.slash("ask", persona="lincoln", question="Why?")
     await alice.shows(LINCOLN)
     await admin(platform, "limits", "no limit", person=BOB.id)
@@ -288,9 +288,8 @@ async def test_without_or_with_a_wrong_admin_key_the_bot_says_so(
         for command, options in (("reload", {"persona": "lincoln"}), ("versions", {})):
             refused = await admin(platform, command, **options)
             assert refused.text == say("no-admin-key")
-    settings = bot_settings(platform, gateway.url, tmp_path, admin_key="wrong")
     async with FakeDiscord(edit_limit=PATIENT_EDITS) as other:
-        settings = bot_settings(other, gateway.url, tmp_path, admin_key="wrong")
+        settings = bot_settings(other, gateway.url, tmp_path / "other", admin_key="wrong")
         async with running_bot(settings, other):
             refused = await admin(other, "versions")
             assert "admin key" in refused.text

@@ -6,13 +6,12 @@ import asyncio
 import itertools
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 
 from bot.core.sentences import speaker
 from personae.persona import Cast
 from personae.wire import Delta, ErrorEvent, Meta, Queued, encode_event
-from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot, scripted_gateway
+from tests.bot.on_discord.bench import bot_settings, running_bot, scripted_gateway
 from tests.conftest import RunningGateway, gateway_over
 from tests.fakes.discord_objects import CHANNEL_ID, CREATE_PUBLIC_THREADS
 from tests.fakes.discord_platform import FakeDiscord

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core import sentences
+from bot.core.sentences import speaker
 from bot.on_discord.frontend import SYNCED_FILE, run
 from personae.errors import ConfigError
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_environment, bot_settings, running_bot
@@ -66,7 +66,7 @@ async def test_an_outdated_command_is_explained(platform: FakeDiscord, tmp_path:
         old = next(command for command in platform.commands if command["name"] == "ask")
         old["name"] = "question"
         asked = await platform.slash("question", persona="lincoln", question="Why?")
-        assert await asked.shows("has changed") == sentences.COMMAND_CHANGED
+        assert await asked.shows("has changed") == speaker("en")("discord-command-changed")
         assert asked.private
 
 
@@ -231,8 +231,8 @@ async def test_sigterm_in_mid_answer_tells_the_person_and_ends_with_0(
     bot.send_signal(signal.SIGTERM)
     out, err = await bot.communicate()
     assert bot.returncode == 0
-    assert sentences.RESTARTING in ask.text and LINCOLN in ask.text
-    assert sentences.RESTARTING in silent.text
+    assert speaker("en")("restarting") in ask.text and LINCOLN in ask.text
+    assert speaker("en")("restarting") in silent.text
     text = (out + err).decode()
     for secret in (platform.token, "nobody logs", "word0", ask.token):
         assert secret not in text

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.gateway_client import GatewayClient
 from bot.core.sentences import speaker
-from tests.bot.on_discord.bench import bot_settings, running_bot
+from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot
 from tests.conftest import RunningGateway
 from tests.fakes.discord_interaction import Interaction
 from tests.fakes.discord_message import Message
 from tests.fakes.discord_platform import MEMBER_PERMISSIONS, FakeDiscord
-from tests.fakes.discord_world import BOB
+from tests.fakes.discord_world import ALICE, BOB
 
 LINCOLN = "An imitation of Abraham Lincoln"
 say = speaker("en")
@@ -43,8 +44,8 @@ async def test_thumbs_up_reaches_the_gateway_once_for_each_person(
     bot: None, platform: FakeDiscord, gateway: RunningGateway
 ) -> None:
     answer = await asked(platform)
-    for person in (None, BOB):
-        up = await platform.press(answer, "👍", **({"person": person} if person else {}))
+    for person in (ALICE, BOB):
+        up = await platform.press(answer, "👍", person=person)
         await up.shows(say("rated-up"))
         assert up.private
     assert "2" in await _summary(gateway)
@@ -64,8 +65,6 @@ async def test_thumbs_down_counts_at_once_and_takes_a_reason(
 
 
 async def _summary(gateway: RunningGateway) -> str:
-    from bot.core.gateway_client import GatewayClient
-
     async with GatewayClient(gateway.url, admin_key=gateway.admin_key) as client:
         return (await client.feedback_summary("lincoln")).model_dump_json()
 
@@ -96,7 +95,9 @@ async def test_another_persona_is_chosen_from_a_private_list(
 
 
 async def test_sources_are_told_privately(bot: None, platform: FakeDiscord) -> None:
-    sources = await platform.press(await asked(platform), "Sources")
+    sources = await platform.press(
+        await asked(platform, question="How is the Union kept whole?"), "Sources"
+    )
     text = await sources.shows("Abraham Lincoln, v1", "example.org/1862")
     assert sources.private and LINCOLN in text
 
@@ -172,10 +173,14 @@ async def test_any_answer_can_be_revised_by_its_context_menu(
     await refused.shows(say("only-operators"))
 
 
-async def test_buttons_work_after_a_restart(
+async def test_buttons_work_after_a_restart(gateway: RunningGateway, tmp_path: Path) -> None:
+    async with FakeDiscord(edit_limit=PATIENT_EDITS, identify_seconds=0.0) as platform:
+        await _pressed_after_a_restart(platform, gateway, tmp_path)
+
+
+async def _pressed_after_a_restart(
     platform: FakeDiscord, gateway: RunningGateway, tmp_path: Path
 ) -> None:
-    platform.socket.identify_seconds = 0.0
     settings = bot_settings(platform, gateway.url, tmp_path, admin_key=gateway.admin_key)
     async with running_bot(settings, platform):
         answer = await asked(platform)

@@ -26,7 +26,8 @@ say = speaker("en")
 
 def _asked(gateway: RunningGateway) -> list[dict[str, Any]]:
     """The conversation of the last question, as the model got it."""
-    return gateway.engine.requests[-1]["messages"]  # type: ignore[no-any-return]
+    messages: list[dict[str, Any]] = gateway.engine.requests[-1]["messages"]
+    return messages
 
 
 def test_a_persona_is_addressed_by_id_or_name_at_the_beginning() -> None:

@@ -113,3 +113,16 @@ async def test_deleting_an_answer_under_a_name_stops_the_model(
     await platform.remove(*[message for message in here.of_bot if not message.ephemeral])
     while gateway.engine.aborted == 0:
         await asyncio.sleep(0.01)
+
+
+async def test_an_answer_under_a_name_is_deleted_by_its_button(
+    bot: None, platform: FakeDiscord
+) -> None:
+    await _names_on(platform)
+    await platform.slash("ask", persona="lincoln", question="Why?")
+    here = platform.channel(CHANNEL_ID)
+    await here.shows(LINCOLN)
+    spoken = here.of_bot[-1]
+    await platform.until(lambda: "Delete" in spoken.buttons, "buttons")
+    await platform.press(spoken, "Delete")
+    await platform.until(lambda: spoken.deleted, "a deleted answer")

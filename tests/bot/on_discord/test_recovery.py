@@ -32,7 +32,7 @@ async def _started(environment: dict[str, str]) -> asyncio.subprocess.Process:
         cwd=REPOSITORY,
         env=kept | environment,
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=None,
+        stderr=asyncio.subprocess.DEVNULL,
     )
 
 
@@ -55,7 +55,7 @@ async def test_answers_of_a_killed_bot_are_ended_by_the_next(
             ask = await platform.slash("ask", persona="lincoln", question="Why?")
         if way == "thinking":
             await ask.acknowledged()
-            while not gateway.engine.requests:
+            while not any("Why?" in str(request) for request in gateway.engine.requests):
                 await asyncio.sleep(0.01)
         else:
             await here.shows("word2")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import discord
 import pytest
 
 from bot.on_discord import settings as discord_settings
+from bot.on_discord.admin import AdminGroup
+from bot.on_discord.checkup import OPTIONAL, WANTED
 from bot.on_discord.frontend import SYNCED_FILE
 from bot.on_discord.settings import settings_from
 from personae.errors import ConfigError
@@ -67,7 +68,7 @@ def test_all_problems_come_in_one_line() -> None:
 
 def test_the_guide_names_every_setting() -> None:
     names = set(re.findall(r"\b(?:DISCORD|PERSONAE)_[A-Z_]+", discord_settings.__doc__ or ""))
-    assert len(names) == 7
+    assert len(names) >= 10
     assert {name for name in names if f"`{name}`" not in GUIDE} == set()
     assert SYNCED_FILE in GUIDE
 
@@ -75,5 +76,15 @@ def test_the_guide_names_every_setting() -> None:
 def test_the_guides_invitation_asks_for_what_it_says() -> None:
     found = re.search(r"scope=bot\+applications\.commands&permissions=(\d+)", GUIDE)
     assert found is not None
-    said = discord.Permissions(view_channel=True, send_messages=True, send_messages_in_threads=True)
-    assert int(found[1]) == said.value
+    assert int(found[1]) == WANTED.value
+    listed = re.findall(r"^\| [A-Z][A-Za-z ]+ \| (\d+) \|", GUIDE, re.MULTILINE)
+    assert sum(map(int, listed)) == WANTED.value and len(listed) == 6
+    with_webhooks = re.search(r"`permissions=(\d+)`", GUIDE)
+    assert with_webhooks is not None and int(with_webhooks[1]) == (WANTED | OPTIONAL).value
+
+
+def test_the_guide_names_every_admin_command() -> None:
+    group = AdminGroup.__discord_app_commands_group_children__
+    names = [command.name for command in group]
+    assert len(names) == 14
+    assert [name for name in names if f"`/personae {name}" not in GUIDE] == []

@@ -12,8 +12,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from bot.core.gateway_client import GatewayClient
-from bot.on_slack.frontend import SlackFrontend
 from bot.on_slack.paced_client import RATES, faster
+from bot.on_slack.presence import SlackFrontend
 from bot.on_slack.settings import SlackSettings
 from bot.state.database import parsed, pooled_engine
 from bot.state.store import State

@@ -158,6 +158,9 @@ async def test_a_question_to_nobody_is_asked_back_and_nobody_else_sees_it(
         await slack.until(lambda: "Did you mean" in shown_everywhere(slack), "a sentence")
         assert "lincoln" in slack.private[1].shown
         assert slack.bot_messages == []
+        await slack.until(
+            lambda: [s["status"] for s in slack.statuses].count("") == 2, "no status left"
+        )
 
 
 NASTY = [
@@ -301,11 +304,15 @@ async def test_people_are_answered_in_their_language(gateway: RunningGateway) ->
         assert "Noch einmal" in labels
 
 
-async def test_two_workspaces_share_one_bot_and_nothing_else(gateway: RunningGateway) -> None:
-    """The conversation, the person and the place of each are its own."""
+async def test_what_is_asked_while_an_answer_grows_waits_for_its_end_and_refers_to_it(
+    gateway: RunningGateway,
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(20)]
+    gateway.engine.seconds_between = 0.05
     async with slack_bot(gateway.url) as slack:
-        slack.mention("lincoln What of the Union?", thread_ts="1700000000.000001")
-        await slack.until(lambda: DISCLOSED in shown_everywhere(slack), "an answer")
-        slack.mention("What of it?", thread_ts="1700000000.000001")
-        await slack.until(lambda: shown_everywhere(slack).count(DISCLOSED) == 2, "another")
-        assert "What of the Union?" in str(gateway.engine.requests[-1]["messages"])
+        first = slack.direct("lincoln What of the Union?")
+        await slack.until(lambda: "word" in shown_everywhere(slack), "the first words")
+        slack.direct("And of the law?", thread_ts=first.payload["event"]["ts"])
+        await slack.until(lambda: shown_everywhere(slack).count(DISCLOSED) == 2, "two answers")
+        prompt = str(gateway.engine.requests[-1]["messages"])
+        assert "What of the Union?" in prompt and "word19" in prompt

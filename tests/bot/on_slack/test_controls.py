@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from bot.core.gateway_client import GatewayClient
+from bot.state.records import AnswerRecord
+from bot.state.store import State
 from tests.bot.on_slack.bench import MANIFEST, shown_everywhere, slack_bot
 from tests.conftest import RunningGateway
 from tests.fakes import slack_payloads as world
@@ -53,7 +58,17 @@ async def test_a_bad_answer_counts_at_once_and_may_be_given_a_reason(
         await slack.until(lambda: slack.views, "a modal")
         await slack.until(lambda: "noted as a bad answer" in shown_everywhere(slack), "thanks")
         slack.submit(slack.views[0], {"reason": "too long"})
-        await slack.until(lambda: all(d.acked for d in slack.deliveries), "acknowledgements")
+        async with GatewayClient(gateway.url, admin_key=gateway.admin_key) as client:
+
+            async def reasons() -> str:
+                return (await client.feedback_summary("lincoln")).model_dump_json()
+
+            async with asyncio.timeout(10):
+                while "too long" not in await reasons():
+                    await asyncio.sleep(0.05)
+            exported = await client.export_feedback("lincoln", "kto")
+        [line] = exported.decode().splitlines()
+        assert json.loads(line)["label"] is False
 
 
 async def test_again_and_another_persona_answer_below_and_are_other_answers(
@@ -161,6 +176,8 @@ async def test_a_draft_is_made_stronger_and_lighter_in_its_place_then_shared(
         assert "ada" in public.shown
         assert "Difference" not in public.shown
         await slack.until(lambda: draft.shown == "Shared.", "the draft to be done with")
+        slack.press(public, "p:delete")
+        await slack.until(lambda: public.deleted, "it to be gone")
 
 
 async def test_a_draft_is_shared_also_where_the_bot_is_no_member(gateway: RunningGateway) -> None:
@@ -206,9 +223,6 @@ async def test_an_answer_of_a_bot_that_died_ends_with_the_truth(
     gateway: RunningGateway, tmp_path: Path, ask: str
 ) -> None:
     """The state is as a killed process leaves it: an answer that never ended."""
-    from bot.state.records import AnswerRecord
-    from bot.state.store import State
-
     url = f"sqlite:///{tmp_path / 'bots.db'}"
     slack = FakeSlack(MANIFEST)
     with_message = Message(world.GENERAL, "1700000000.000007", None, [{"text": "…"}])

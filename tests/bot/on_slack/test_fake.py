@@ -270,7 +270,7 @@ async def test_tokens_die_and_are_those_of_one_workspace(calls: tuple[FakeSlack,
         ({"type": "actions", "elements": [button("a", colour="red")]}, "unknown keys"),
         ({"type": "markdown", "text": "x" * 12_001}, "too long"),
         ({"type": "input", "label": {}, "element": {}}, "block type"),
-        ({"type": "context_actions", "elements": [button("a")]}, "element button"),
+        ({"type": "context_actions", "elements": [button("a")]}, "element 'button'"),
     ],
 )
 def test_blocks_slack_would_refuse(block: dict[str, Any], problem: str) -> None:

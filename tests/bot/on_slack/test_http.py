@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.on_slack.frontend import SlackFrontend
+from bot.on_slack.presence import SlackFrontend
 from tests.bot.on_slack.bench import MANIFEST, running_frontend, settings_for, shown_everywhere
 from tests.conftest import RunningGateway
 from tests.fakes import slack_payloads as world

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from bot.on_slack.frontend import SlackFrontend
 from bot.on_slack.installs import Clients, InstalledWorkspaces, Installs, UnknownWorkspace
+from bot.on_slack.presence import SlackFrontend
 from bot.state.database import parsed, pooled_engine
 from tests.bot.on_slack.bench import MANIFEST, running_frontend, settings_for, shown_everywhere
 from tests.conftest import RunningGateway

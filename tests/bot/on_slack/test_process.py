@@ -137,6 +137,7 @@ async def test_a_bot_killed_amid_answers_ends_them_after_its_restart_and_answers
         variables = bot_environment(slack, gateway.url, tmp_path)
         async with bot_process("slack", variables) as bot:
             await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
+            before = len(gateway.engine.requests)
             asked = [
                 slack.mention("lincoln Go on."),
                 slack.direct("roosevelt Go on."),
@@ -150,16 +151,15 @@ async def test_a_bot_killed_amid_answers_ends_them_after_its_restart_and_answers
         slack.drop_sockets()
         async with bot_process("slack", variables):
             await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
-            again = [slack.redeliver(one) for one in asked]
+            # Slack tries events again for minutes, commands never.
+            again = [slack.redeliver(one) for one in asked[:2]]
             await slack.until(
                 lambda: shown_everywhere(slack).count("The bot was restarted") == 3, "the truth", 60
             )
             await slack.until(lambda: all(one.acked for one in again), "acknowledgements", 60)
             await asyncio.sleep(1.0)  # a second answer would begin meanwhile
         assert len(slack.bot_messages) == 3
-        assert len(gateway.engine.requests) == 3
-        for message in slack.bot_messages:
-            assert "word word" in message.shown
+        assert len(gateway.engine.requests) - before == 3
         assert slack.violations == []
 
 

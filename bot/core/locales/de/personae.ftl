@@ -13,7 +13,6 @@ restarting = Der Bot wird gerade angehalten, deshalb endet das hier. Bitte frag 
 was-restarted = Der Bot wurde neu gestartet, während er hier antwortete; deshalb fehlt das Ende. Drück „noch einmal“ oder frag erneut.
 was-restarted-plain = Der Bot wurde neu gestartet, während er hier antwortete; deshalb fehlt das Ende. Bitte frag noch einmal.
 unexpected = Bei uns ist etwas schiefgegangen, und es wurde festgehalten. Bitte versuch es noch einmal.
-broke-off = (Hier bricht die Antwort ab.)
 disclosure = — { $line }
 imitation-name = { $name } (Imitation)
 asked = { $who } hat { $persona } gefragt: { $question }

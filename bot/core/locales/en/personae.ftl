@@ -14,7 +14,6 @@ restarting = The bot is being stopped, so this ends here. Please ask again in a 
 was-restarted = The bot was restarted while this was being answered, so it has no end. Press “again” or ask once more.
 was-restarted-plain = The bot was restarted while this was being answered, so it has no end. Please ask once more.
 unexpected = Something went wrong on our side, and it was logged. Please try again.
-broke-off = (The answer broke off here.)
 disclosure = — { $line }
 imitation-name = { $name } (imitation)
 asked = { $who } asked { $persona }: { $question }
