@@ -327,7 +327,11 @@ class AdminDesk:
 
     def _operators_only(self, person: Person, say: Say) -> None:
         if not self._desk.is_operator(person):
-            raise Refused(say("only-operators" if self._desk.policy.operators else "only-managers"))
+            if self._desk.has_named_operators:
+                raise Refused(say("only-operators"))
+            if person.manages:
+                raise Refused(say("operators-unnamed", key=person.key))
+            raise Refused(say("only-managers"))
         self._needs_key(say)
 
     def _needs_key(self, say: Say) -> None:

@@ -16,7 +16,7 @@ from bot.core.order import Order
 from bot.core.people import Place
 from bot.core.rules import Rules
 from bot.core.sentences import Say
-from bot.state.records import Conversation
+from bot.state.records import AnswerRecord, Conversation
 from bot.state.store import State
 from personae.wire import PersonaCard, Turn
 
@@ -149,6 +149,25 @@ class Conversations:
             answer_id=answer_id,
             most_turns=MOST_TURNS,
         )
+
+    async def take_over(self, place: Place, record: AnswerRecord) -> None:
+        """Let a conversation go on from an answer that was given elsewhere: a thread begun under it, a reply
+        to it. Private answers and those of which nothing is kept are not taken over."""
+        said = record.text.strip()[:_MOST_OF_A_TURN]
+        if record.task != "ask" or record.private or not record.question or not said:
+            return
+        known = await self._state.turns(place.conversation, limit=MOST_TURNS)
+        if any(turn.content == said for turn in known):
+            return
+        await self.remember(
+            place,
+            person_key=record.person_key,
+            question=record.question,
+            answer=said,
+            answer_id=record.id,
+        )
+        if holds(place) and await self.pinned(place) is None:
+            await self.pin(place, record.persona, record.adapter_version)
 
     def _not_before(self) -> float:
         return self._clock() - self._memory_seconds

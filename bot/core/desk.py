@@ -66,6 +66,7 @@ class Desk:
         alert: posts a sentence (server, channel, Markdown) to the channel that people set for unanswered
             questions; None: nobody is told.
         alert_seconds: at most one alert of a persona in so long.
+        alone: whether the bot is in one server only, so that who manages it may do what holds for all.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class Desk:
         policy: PolicySettings | None = None,
         alert: Post | None = None,
         alert_seconds: float = 60.0,
+        alone: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._alone = alone
         for language in LANGUAGES:
             speaker(language)  # read here, where nobody waits yet: it takes a tenth of a second
         self.gateway = gateway
@@ -100,7 +103,7 @@ class Desk:
             directory=self.directory,
             conversations=self.conversations,
             limits=self.limits,
-            policy=self.policy,
+            is_operator=self.is_operator,
         )
         room = Room(
             gateway=gateway,
@@ -154,7 +157,11 @@ class Desk:
 
     def is_operator(self, person: Person) -> bool:
         """Whether they may do what holds for all servers (reload, revise, export …)."""
-        return self.policy.is_operator(person)
+        return (self.has_named_operators or self._alone()) and self.policy.is_operator(person)
+
+    @property
+    def has_named_operators(self) -> bool:
+        return bool(self.policy.operators)
 
     # Answers
 

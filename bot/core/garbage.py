@@ -10,6 +10,9 @@ import gc
 
 
 def spare_what_is_loaded() -> None:
-    """Let later collections pass over everything that exists now. Call it once, before the loop starts."""
-    gc.collect()
+    """Let collections pass over everything that exists now; takes no time worth speaking of.
+
+    To be called once or twice in a process, when what lives for ever has been made: what is in a circle of
+    references and no longer needed at that moment is never collected.
+    """
     gc.freeze()

@@ -7,13 +7,14 @@ It counts the request against the quotas, as its last step.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.core.conversation import Cast, Conversations, Refused, choose, holds, within
 from bot.core.directory import Directory
 from bot.core.limits import Limits
 from bot.core.order import Order
-from bot.core.policy import PolicySettings
+from bot.core.people import Person
 from bot.core.rules import Rules
 from bot.core.sentences import Say
 from bot.state.records import AnswerRecord
@@ -56,13 +57,13 @@ class Intake:
         directory: Directory,
         conversations: Conversations,
         limits: Limits,
-        policy: PolicySettings,
+        is_operator: Callable[[Person], bool],
     ) -> None:
         self._state = state
         self._directory = directory
         self._conversations = conversations
         self._limits = limits
-        self._policy = policy
+        self._is_operator = is_operator
 
     async def take(
         self, order: Order, say: Say, *, keep: bool, previous: AnswerRecord | None, repins: bool
@@ -108,7 +109,7 @@ class Intake:
             keep=keep,
             previous=previous,
             others=len(allowed) > 1,
-            operator=self._policy.is_operator(order.person),
+            operator=self._is_operator(order.person),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import discord
@@ -57,6 +57,7 @@ class DiscordFrontend(discord.AutoShardedClient):
         edit_interval_seconds: the pace of a growing answer; Discord allows about 5 edits in 5 s.
         goodbye_seconds: how long `close` lets running answers say that they end.
         shards: how many; None: as many as Discord recommends.
+        settled: called once, when everything has been made and the first connection stands.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class DiscordFrontend(discord.AutoShardedClient):
         edit_interval_seconds: float = 1.2,
         goodbye_seconds: float = 6.0,
         shards: int | None = None,
+        settled: Callable[[], None] | None = None,
     ) -> None:
+        self._settled = settled
         self._pace = Pace()
         super().__init__(
             intents=discord.Intents(
@@ -113,6 +116,7 @@ class DiscordFrontend(discord.AutoShardedClient):
             edit_seconds=edit_seconds(self._edit_interval_seconds, lambda: len(self._running)),
             policy=self._policy,
             alert=self._alert,
+            alone=lambda: len(self.guilds) <= 1,
         )
         talk = Talk(desk, self._shared)
         self._desk = desk
@@ -130,6 +134,9 @@ class DiscordFrontend(discord.AutoShardedClient):
             len(self.guilds),
             self.shard_count,
         )
+        if self._settled is not None:
+            self._settled()
+            self._settled = None
 
     async def close(self) -> None:
         """Stop taking events, let the running answers say goodbye, disconnect."""

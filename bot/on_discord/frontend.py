@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
 import discord
@@ -55,8 +55,9 @@ async def run(
     stop: asyncio.Event,
     retry_seconds: Sequence[float] = RETRY_SECONDS,
     edit_interval_seconds: float = EDIT_INTERVAL_SECONDS,
+    settled: Callable[[], None] | None = None,
 ) -> None:
-    """Stay connected until `stop` is set.
+    """Stay connected until `stop` is set; `settled` is called when the bot is there.
 
     Each try is a client of its own. Once connected, discord.py reconnects by itself, so only a
     Discord that can't be reached at the start ends a try.
@@ -90,6 +91,7 @@ async def run(
                 reads_everything=settings.message_content,
                 edit_interval_seconds=edit_interval_seconds,
                 shards=settings.shards,
+                settled=settled,
             )
             try:
                 await _live(client, settings.token.get_secret_value(), stop)
@@ -203,7 +205,7 @@ async def _run_until_signalled(settings: DiscordSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run(settings, stop=stop)
+    await run(settings, stop=stop, settled=spare_what_is_loaded)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import discord
 
+from bot.core.people import Place
 from bot.core.sentences import speaker
 from bot.on_discord.buttons import answer_id_of
 from bot.on_discord.layout import Part
@@ -52,7 +53,7 @@ class Mentions:
             persona, text = addressed(text, await self._talk.desk.personas(place, person))
         if isinstance(about, discord.Message):
             if self._is_ours(about, me):
-                persona = persona or await self._who_said(about)
+                persona = await self._who_said(about, place, persona)
             elif about.content:
                 quoted = shortened(about.content, _QUOTED_CHARACTERS)
                 text = f"{text or speaker(person.locale)('discord-what-of-it')}\n\n“{quoted}”"
@@ -79,11 +80,13 @@ class Mentions:
     def _is_ours(self, message: discord.Message, me: discord.abc.User) -> bool:
         return message.author.id == me.id or self._talk.shared.names.is_ours(message.webhook_id)
 
-    async def _who_said(self, answer: discord.Message) -> str | None:
-        """The persona of the answer that somebody replies to."""
+    async def _who_said(
+        self, answer: discord.Message, place: Place, named: str | None
+    ) -> str | None:
+        """Who should answer a reply to an answer: who is named, else the same persona, which knows it."""
         answer_id = answer_id_of(answer)
-        record = await self._talk.desk.record(answer_id) if answer_id else None
-        return record.persona if record is not None else None
+        record = await self._talk.go_on(answer_id, place) if answer_id else None
+        return named or (record.persona if record is not None else None)
 
     async def _explain(self, message: discord.Message, locale: str) -> None:
         """A mention without a question."""

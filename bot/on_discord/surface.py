@@ -130,6 +130,11 @@ class DiscordSurface:
         return told
 
     @property
+    def continued_in(self) -> int | None:
+        """The thread that was begun because the answer is long."""
+        return self._new_thread_id
+
+    @property
     def _acknowledgement(self) -> dict[str, str]:
         """Where "… is thinking" stands, if others than who asked can see it."""
         outlet = self._outlet

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import discord
 
@@ -26,6 +27,7 @@ from bot.on_discord.people import (
 )
 from bot.on_discord.surface import DiscordSurface, Page, Shared, pages_of
 from bot.state.records import AnswerRecord
+from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Talk:
             shows_question=task == "ask" and not private,
             extra={"message": about} if about else {},
         )
-        noted(order.event, await self.desk.answer(order, surface))
+        await self._answer(order, surface)
 
     async def reply(self, message: discord.Message, text: str, persona: str | None) -> None:
         """Answer a message that somebody wrote to the bot."""
@@ -96,7 +98,23 @@ class Talk:
             typing=True,
             answers_to=message.jump_url,
         )
-        noted(order.event, await self.desk.answer(order, surface))
+        await self._answer(order, surface)
+
+    async def go_on(self, answer_id: str, place: Place) -> AnswerRecord | None:
+        """Let a conversation go on from an answer that was given outside of it; what is kept of that."""
+        record = await self.desk.record(answer_id)
+        if record is not None:
+            try:
+                await self.desk.conversations.take_over(place, record)
+            except PersonaeError as err:
+                log.warning("a conversation does not remember an answer: %s", err)
+        return record
+
+    async def _answer(self, order: Order, surface: DiscordSurface) -> None:
+        result = await self.desk.answer(order, surface)
+        noted(order.event, result)
+        if surface.continued_in is not None and result.id:
+            await self.go_on(result.id, replace(order.place, thread=str(surface.continued_in)))
 
     async def surface(
         self, interaction: discord.Interaction, *, private: bool, title: str = ""

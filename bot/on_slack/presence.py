@@ -129,6 +129,7 @@ class SlackFrontend:
                 edit_seconds=lambda: self._edit_seconds * max(1, desk.running()),
                 policy=self._settings.policy,
                 alert=_alert_through(workspaces),
+                alone=lambda: not isinstance(workspaces, InstalledWorkspaces),
             )
             stack.push_async_callback(tasks.stop, grace_seconds=_STOP_SECONDS)
             stack.push_async_callback(desk.close, grace_seconds=_STOP_SECONDS)

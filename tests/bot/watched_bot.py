@@ -159,6 +159,8 @@ async def _run(platform: str) -> None:
     watching = asyncio.create_task(watch.run(), name="watch")
     try:
         options = _paces(frontend) if "FAKE_SPEED" in os.environ else {}
+        if platform == "discord":
+            options["settled"] = spare_what_is_loaded
         await frontend.run(settings.settings_from(os.environ), stop=stop, **options)
     finally:
         watching.cancel()

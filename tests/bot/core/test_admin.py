@@ -192,3 +192,15 @@ async def test_a_gateway_that_is_away_is_a_sentence(state: State) -> None:
         admin = AdminDesk(desk, has_key=True)
         assert "can't be reached" in await said(admin, "versions")
         assert "can't be asked" in await said(admin, "status")
+
+
+async def test_in_several_servers_nobody_operates_until_somebody_is_named(
+    script: ScriptedGateway, state: State
+) -> None:
+    async with running_desk(script.url, state, alone=lambda: False) as desk:
+        refused = await AdminDesk(desk, has_key=True).reload(MOD, CHANNEL, "lincoln")
+        assert refused == say("operators-unnamed", key=MOD.key)
+        assert not desk.is_operator(MOD)
+    named = PolicySettings(operators=frozenset({MOD.key}))
+    async with running_desk(script.url, state, alone=lambda: False, policy=named) as desk:
+        assert desk.is_operator(MOD)

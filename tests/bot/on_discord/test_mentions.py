@@ -93,6 +93,22 @@ async def test_a_reply_goes_on_with_the_same_persona_and_remembers(
     assert "how is the Union kept whole?" in earlier and "must think anew" in earlier
 
 
+async def test_a_reply_to_a_commands_answer_knows_what_it_was(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    ask = await platform.slash("ask", persona="lincoln", question="How is the Union kept whole?")
+    await ask.shows(LINCOLN)
+    await platform.until(lambda: "Again" in ask.messages[-1].buttons, "buttons", ask)
+    gateway.engine.words = ["By ", "law."]
+    here = platform.channel(CHANNEL_ID)
+    await platform.say("And who said so?", reply_to=ask.messages[-1])
+    await here.shows("By law.")
+    await platform.say("And when?", reply_to=ask.messages[-1])
+    await platform.until(lambda: here.text.count("By law.") == 2, "a second answer")
+    earlier = str(_asked(gateway))
+    assert earlier.count("How is the Union kept whole?") == 1, "it is remembered once"
+
+
 async def test_a_thread_keeps_its_persona_and_its_memory(
     bot: None, platform: FakeDiscord, gateway: RunningGateway
 ) -> None:
@@ -173,7 +189,7 @@ async def test_with_the_content_intent_own_threads_need_no_mention(
             there = platform.channel(thread.id)
             await there.shows("Sentence 99", LINCOLN)
             gateway.engine.words = ["By law."]
-            await platform.say("lincoln, who said so?", channel=thread.id)
+            await platform.say("Who said so?", channel=thread.id)
             await there.shows("[lincoln@v1] By law.")
             await platform.say("not for the bot: lincoln, why?")
             await platform.say(

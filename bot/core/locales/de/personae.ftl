@@ -74,6 +74,9 @@ only-author = Das darf nur, wer gefragt hat.
 only-author-or-manager = Das darf nur, wer gefragt hat oder diesen Server verwaltet.
 only-managers = Das darf nur, wer diesen Server verwaltet.
 only-operators = Das darf nur, wer diesen Bot betreibt.
+operators-unnamed =
+    Dieser Bot ist auf mehreren Servern, und das gilt für alle. Zuerst muss feststehen, wer ihn betreibt:
+    PERSONAE_OPERATORS setzen (du bist { $key }) und den Bot neu starten.
 not-running = Diese Antwort ist schon zu Ende.
 stopping = Angehalten. Was gesagt ist, bleibt.
 answer-gone = Von dieser Antwort ist nichts mehr bekannt. Bitte frag noch einmal.

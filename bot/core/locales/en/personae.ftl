@@ -75,6 +75,9 @@ only-author = Only the person who asked may do that.
 only-author-or-manager = Only the person who asked, or who manages this server, may do that.
 only-managers = Only who manages this server may do that.
 only-operators = Only the operator of this bot may do that.
+operators-unnamed =
+    This bot is in several servers, and what you want holds for all of them. Its operator has to be named
+    first: set PERSONAE_OPERATORS (you are { $key }) and start the bot again.
 not-running = This answer has ended already.
 stopping = Stopped. What was said stays.
 answer-gone = Nothing is known of this answer any more. Please ask again.
