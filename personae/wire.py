@@ -415,6 +415,25 @@ class FeedbackForgotten(_Reply):
     deleted: int
 
 
+class FeedbackKept(_Reply):
+    """One thing that is kept of a person: what they said of an answer, or what was said of theirs."""
+
+    at: str
+    persona: str
+    adapter_version: str | None
+    question: str
+    answer: str
+    rating: str = ""
+    reason: str = ""
+    revision: str = ""
+
+
+class FeedbackOfPerson(_Reply):
+    """`POST /v1/feedback/mine`, asked as `ForgetRequest` is."""
+
+    feedback: list[FeedbackKept]
+
+
 class FeedbackOfVersion(_Reply):
     adapter_version: str | None
     base_model: str

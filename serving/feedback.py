@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from personae.feedback import Answered, Rated, Revision, ShownPassage
 from personae.wire import (
+    FeedbackKept,
     FeedbackOfVersion,
     FeedbackReason,
     FeedbackReceipt,
@@ -126,6 +127,18 @@ class Feedback:
                     personas |= set(connection.scalars(sa.select(table.c.persona).where(theirs)))
                     deleted += connection.execute(table.delete().where(theirs)).rowcount
         return deleted, personas
+
+    def of_person(self, user: str, surface: Surface) -> list[FeedbackKept]:
+        """What `forget` would delete, the oldest first. Who else rated their questions is not told."""
+        who, kept = _hashed(user, surface), list[FeedbackKept]()
+        with database_failures("the feedback can't be read"):
+            self._make()
+            with self._engine.connect() as connection:
+                for table in (_ratings, _revisions):
+                    theirs = (table.c.who == who) | (table.c.asked_by == who)
+                    for row in connection.execute(sa.select(table).where(theirs)).mappings():
+                        kept.append(FeedbackKept.model_validate(dict(row)))
+        return sorted(kept, key=lambda one: one.at)
 
     def ratings(self, persona: str) -> list[Rated]:
         """The newest first."""

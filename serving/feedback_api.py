@@ -2,6 +2,7 @@
 
     POST /v1/feedback                       wire.FeedbackRequest → FeedbackReceipt
     POST /v1/feedback/forget                wire.ForgetRequest → FeedbackForgotten
+    POST /v1/feedback/mine                  wire.ForgetRequest → FeedbackOfPerson
     POST /admin/revisions                   wire.RevisionRequest → FeedbackReceipt
     GET  /admin/feedback/{persona}          wire.FeedbackSummary
     GET  /admin/feedback/{persona}/export?format=kto|dpo|sft|revisions     JSON Lines
@@ -29,6 +30,7 @@ from personae.registry import Registry
 from personae.wire import (
     FeedbackForgotten,
     FeedbackFormat,
+    FeedbackOfPerson,
     FeedbackRequest,
     ForgetRequest,
     RevisionRequest,
@@ -70,6 +72,7 @@ class FeedbackApi:
         return [
             web.post("/v1/feedback", self.rate),
             web.post("/v1/feedback/forget", self.forget),
+            web.post("/v1/feedback/mine", self.mine),
             web.post("/admin/revisions", self.revise),
             web.get("/admin/feedback/{persona}", self.summary),
             web.get("/admin/feedback/{persona}/export", self.export),
@@ -103,6 +106,11 @@ class FeedbackApi:
         # Those of the cast always: a file that could not be written the last time is written now.
         await asyncio.to_thread(self._lay_down, sorted({*self._cast, *personas}))
         return _json(FeedbackForgotten(deleted=deleted))
+
+    async def mine(self, request: web.Request) -> web.Response:
+        whom = parse_request(ForgetRequest, await request.read())
+        kept = await asyncio.to_thread(self._feedback.of_person, whom.user, whom.surface)
+        return _json(FeedbackOfPerson(feedback=kept))
 
     async def summary(self, request: web.Request) -> web.Response:
         persona = self._cast[request.match_info["persona"]].id

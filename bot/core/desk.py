@@ -395,9 +395,12 @@ class Desk:
         return say("opted-out" if out else "opted-in")
 
     async def export(self, person: Person) -> dict[str, Any]:
-        """What is kept of a person; {"error": sentence} where it can't be read."""
+        """What is kept of a person, here and at the gateway; {"error": sentence} where it can't be read."""
+        request = ForgetRequest(user=person.key, surface=self.platform)
         try:
-            return await self.state.export_person(person.key)
+            kept = await self.state.export_person(person.key)
+            feedback = (await self.gateway.feedback_of(request)).feedback
+            return kept | {"feedback": [one.model_dump(mode="json") for one in feedback]}
         except PersonaeError as err:
             return {"error": (await self.say(person)).error(err)}
 

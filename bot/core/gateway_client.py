@@ -35,6 +35,7 @@ from personae.wire import (
     Event,
     FeedbackForgotten,
     FeedbackFormat,
+    FeedbackOfPerson,
     FeedbackReceipt,
     FeedbackRequest,
     FeedbackSummary,
@@ -146,6 +147,11 @@ class GatewayClient:
         return await self._json(
             FeedbackForgotten, "POST", path, _ADMIN_SECONDS, self._api_key, body
         )
+
+    async def feedback_of(self, request: ForgetRequest) -> FeedbackOfPerson:
+        """All feedback of a person, and all on what they asked."""
+        path, body = "/v1/feedback/mine", request.model_dump(mode="json")
+        return await self._json(FeedbackOfPerson, "POST", path, _LIST_SECONDS, self._api_key, body)
 
     async def feedback_summary(self, persona: str) -> FeedbackSummary:
         """Ratings of each version of a persona, and the latest reasons."""

@@ -97,7 +97,10 @@ async def test_a_revision_is_laid_down_for_training_and_goes_when_its_asker_is_f
     (row,) = lines(await client.export_feedback("lincoln", "sft"))
     assert row["messages"][-1]["content"] == revision.revision
     assert (await client.export_feedback("lincoln", "revisions")).decode() == path.read_text()
+    mine = (await client.feedback_of(ForgetRequest(user="ann", surface="discord"))).feedback
+    assert {one.persona for one in mine} == {"lincoln"} and all(one.answer for one in mine)
     forgotten = await client.forget_feedback(ForgetRequest(user="ann", surface="discord"))
+    assert forgotten.deleted == len(mine)
     assert forgotten.deleted == 1
     assert not path.exists() and await client.export_feedback("lincoln", "sft") == b""
 

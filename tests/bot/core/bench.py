@@ -199,12 +199,14 @@ class ScriptedGateway:
     Attributes:
         script: of every stream: events, and things to wait for. Without a last event the connection drops.
         fed: bodies of POST /v1/feedback and /admin/revisions, /v1/feedback/forget.
+        kept: what POST /v1/feedback/mine tells.
     """
 
     url: str = ""
     script: Sequence[Step] = ()
     asked: list[dict[str, object]] = field(default_factory=list)
     fed: list[dict[str, object]] = field(default_factory=list)
+    kept: list[dict[str, object]] = field(default_factory=list)
     dropped: int = 0
     open: int = 0
     cards: list[PersonaCard] = field(default_factory=lambda: [CARD])
@@ -242,6 +244,8 @@ class ScriptedGateway:
         )
 
     async def _feedback(self, request: web.Request) -> web.Response:
+        if request.path.endswith("mine"):
+            return web.json_response({"feedback": self.kept})
         self.fed.append(await request.json() | {"path": request.path})
         if request.path.endswith("forget"):
             return web.json_response({"deleted": len(self.fed) - 1})
@@ -259,6 +263,7 @@ async def scripted_gateway(script: Sequence[Step] = ()) -> AsyncIterator[Scripte
             web.get("/v1/personas", gateway._cards),
             web.post("/v1/feedback", gateway._feedback),
             web.post("/v1/feedback/forget", gateway._feedback),
+            web.post("/v1/feedback/mine", gateway._feedback),
             web.post("/admin/revisions", gateway._feedback),
         ]
     )

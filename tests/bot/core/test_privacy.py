@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.core.desk import Desk
 from bot.core.sentences import speaker
 from bot.state.store import State
-from personae.wire import Delta
+from personae.wire import Delta, FeedbackKept
 from tests.bot.core.bench import (
     ALICE,
     BOB,
@@ -69,7 +69,13 @@ async def test_forgetting_goes_here_and_at_the_gateway(
     assert len(await state.turns(THREAD.conversation, limit=9)) == 2
     exported = await desk.export(ALICE)
     assert "Why?" not in str(exported)
-    assert "Why?" in str(await desk.export(BOB))
+    script.kept = [
+        FeedbackKept(
+            at="", persona="lincoln", adapter_version="v1", question="", answer="", rating="up"
+        ).model_dump()
+    ]
+    theirs = await desk.export(BOB)
+    assert "Why?" in str(theirs) and theirs["feedback"][0]["rating"] == "up"
 
 
 async def test_who_is_forgotten_while_answered_is_forgotten_after_it(

@@ -10,8 +10,8 @@ import pytest
 
 from tests.fakes import discord_command_rules as command_rules
 from tests.fakes import discord_rules as rules
-from tests.fakes.discord_platform import FakeDiscord
 from tests.fakes.discord_limits import RateLimits
+from tests.fakes.discord_platform import FakeDiscord
 from tests.fakes.discord_refusal import Refusal
 
 COMMAND: dict[str, Any] = {
