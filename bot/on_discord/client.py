@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -46,8 +47,8 @@ _RECOVERY_SECONDS = 60.0
 _HANDLED_HERE = (discord.InteractionType.component, discord.InteractionType.modal_submit)
 
 
-class DiscordFrontend(discord.AutoShardedClient):
-    """The bot.
+class DiscordFrontend(discord.Client):
+    """The bot, over one connection.
 
     Args:
         gateway, state: open, and owned by the caller.
@@ -56,7 +57,7 @@ class DiscordFrontend(discord.AutoShardedClient):
         reads_everything: ask for the privileged intent for message content.
         edit_interval_seconds: the pace of a growing answer; Discord allows about 5 edits in 5 s.
         goodbye_seconds: how long `close` lets running answers say that they end.
-        shards: how many; None: as many as Discord recommends.
+        shards: how many connections (`ShardedFrontend` only); None: as many as Discord recommends.
         settled: called once, when everything has been made and the first connection stands.
     """
 
@@ -76,6 +77,7 @@ class DiscordFrontend(discord.AutoShardedClient):
     ) -> None:
         self._settled = settled
         self._pace = Pace()
+        sharding: dict[str, Any] = {} if shards is None else {"shard_count": shards}
         super().__init__(
             intents=discord.Intents(
                 guilds=True,
@@ -87,7 +89,7 @@ class DiscordFrontend(discord.AutoShardedClient):
             max_messages=None,
             max_ratelimit_timeout=_LONGEST_RATE_LIMIT_SECONDS,
             http_trace=self._pace.trace(),
-            shard_count=shards,
+            **sharding,
         )
         self._gateway = gateway
         self._state = state
@@ -132,7 +134,7 @@ class DiscordFrontend(discord.AutoShardedClient):
             "connected to Discord as %s; servers: %d; shards: %s",
             self.user,
             len(self.guilds),
-            self.shard_count,
+            self.shard_count or 1,
         )
         if self._settled is not None:
             self._settled()
@@ -288,6 +290,14 @@ class DiscordFrontend(discord.AutoShardedClient):
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+
+
+class ShardedFrontend(DiscordFrontend, discord.AutoShardedClient):
+    """The bot in more servers than one connection may serve.
+
+    Not for fewer: where a shard's first try to resume fails, discord.py begins a new session, and what was
+    sent meanwhile is lost. A single connection goes on trying to resume.
+    """
 
 
 class _Tree(app_commands.CommandTree[DiscordFrontend]):

@@ -25,7 +25,7 @@ from discord.http import Route
 
 from bot.core.garbage import spare_what_is_loaded
 from bot.core.gateway_client import GatewayClient
-from bot.on_discord.client import DiscordFrontend
+from bot.on_discord.client import DiscordFrontend, ShardedFrontend
 from bot.on_discord.settings import WRONG_TOKEN, DiscordSettings, settings_from
 from bot.state.retention import ANSWERS_SECONDS, USAGE_DAYS, keep_pruned
 from bot.state.store import State
@@ -39,6 +39,7 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 EDIT_INTERVAL_SECONDS = 1.2
 
 _AUTHENTICATION_FAILED = 4004
+_SHARDING_REQUIRED = 4011
 _CLOSED_FOR_GOOD = {
     4010: "it was given a wrong shard; report this as a defect of personae",
     4011: "the bot is in more servers than DISCORD_SHARDS allows; unset it",
@@ -81,8 +82,9 @@ async def run(
         ) as gateway,
         _pruning(state, settings),
     ):
+        sharded = (settings.shards or 1) > 1
         while not stop.is_set():
-            client = DiscordFrontend(
+            client = (ShardedFrontend if sharded else DiscordFrontend)(
                 gateway=gateway,
                 state=state,
                 synced_file=settings.home / SYNCED_FILE,
@@ -97,6 +99,10 @@ async def run(
                 await _live(client, settings.token.get_secret_value(), stop)
                 return
             except Exception as err:
+                if settings.shards is None and not sharded and _needs_shards(err):
+                    log.info("the bot is in more servers than one connection may serve: sharding")
+                    sharded = True
+                    continue
                 _raise_if_hopeless(client, err)
                 pause = next(pauses)
                 log.warning(
@@ -147,6 +153,10 @@ async def _live(client: DiscordFrontend, token: str, stop: asyncio.Event) -> Non
             for task in (life, stopping):
                 task.cancel()
             await asyncio.gather(life, stopping, return_exceptions=True)
+
+
+def _needs_shards(err: Exception) -> bool:
+    return isinstance(err, discord.ConnectionClosed) and err.code == _SHARDING_REQUIRED
 
 
 def _raise_if_hopeless(client: DiscordFrontend, err: Exception) -> None:

@@ -13,12 +13,13 @@ from discord.utils import escape_mentions
 
 from bot.on_discord.pages import URL_PATTERN
 
+_HOST_PATTERN = r"discord\.gg|discord(?:app)?\.com/invite|discord\.me|dsc\.gg|invite\.gg"
 _INVITE_PATTERN = (
-    r"(?:https?://)?(?:www\.|ptb\.|canary\.)?"
-    r"(?P<host>discord\.gg|discord(?:app)?\.com/invite|discord\.me|dsc\.gg|invite\.gg)"
-    r"/+[^\s<>()\[\]`]+"
+    rf"(?:https?://)?(?:www\.|ptb\.|canary\.)?(?P<host>{_HOST_PATTERN})"
+    r"/+(?!…)[^\s<>()\[\]`]+"
 )
 _INVITE = re.compile(_INVITE_PATTERN, re.IGNORECASE)
+_INVITING_HOST = re.compile(rf"(?:{_HOST_PATTERN})(?=/)", re.IGNORECASE)
 # In this order: what stands first is not looked into for what stands later.
 _QUIET = re.compile(
     rf"(?P<code>```.*?(?:```|\Z)|`[^`\n]+`)"
@@ -75,10 +76,12 @@ def _quiet_token(token: re.Match[str]) -> str:
         return _INVITE.sub(_without_code, token["invite"].rpartition("(")[2].strip("<>)"))
     if token["target"]:
         label = _INVITE.sub(_without_code, escape_mentions(token["label"]))
-        return f"[{label}](<{token['target']}>)"
+        return f"[{label}](<{_uninviting(token['target'])}>)"
     if token["bare"]:
         url = token["bare"].rstrip(_AFTER_URL)
-        return f"<{url}>{token['bare'][len(url) :]}"
+        return f"<{_uninviting(url)}>{token['bare'][len(url) :]}"
+    if token["angled"]:
+        return _uninviting(token["angled"])
     if token["mention"]:
         return f"@\u200b{token['mention'][1:]}"
     if token["command"]:
@@ -91,3 +94,8 @@ def _quiet_token(token: re.Match[str]) -> str:
 def _without_code(invite: re.Match[str]) -> str:
     """An invitation that can be read and not be followed."""
     return f"{invite['host'].lower()}/…"
+
+
+def _uninviting(address: str) -> str:
+    """An address that leads where it led, with no invitation to be found in it."""
+    return _INVITING_HOST.sub(lambda host: host.group().replace(".", "%2E"), address)

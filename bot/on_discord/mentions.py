@@ -45,6 +45,7 @@ class Mentions:
         """Answer a message if it is for the bot."""
         if not self._is_for(message, me):
             return
+        await self._talk.settled(message.channel.id)
         text = question_of(message, me)
         about = message.reference.resolved if message.reference else None
         place, person = place_of_message(message), author_of(message)

@@ -7,7 +7,7 @@ PERSONAE_ADMIN_KEY    the gateway's key for /personae
 PERSONAE_HOME         ./var; remembers there which commands Discord knows already
 PERSONAE_DATABASE_URL what the bots keep: postgresql://…; a file in PERSONAE_HOME without it
 DISCORD_MESSAGE_CONTENT  1: follow-ups in the bot's own threads need no mention; asks for a privileged intent
-DISCORD_SHARDS        how many; as many as Discord recommends without it
+DISCORD_SHARDS        how many connections; without it one, or as many as Discord asks for
 DISCORD_API_BASE      https://discord.com/api/v10; another server for a proxy, or for tests
 DISCORD_GATEWAY_URL   wss://gateway.discord.gg/; likewise
 """

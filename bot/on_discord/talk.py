@@ -6,6 +6,8 @@ has where it was asked for. Errors are left to the client's central handler.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +34,7 @@ from personae.errors import PersonaeError
 log = logging.getLogger(__name__)
 
 _IN_CHANNEL, _ALONE, _PRIVATE = 3, 5, 3
+_SETTLING_SECONDS = 60.0
 
 
 class Talk:
@@ -40,6 +43,7 @@ class Talk:
     def __init__(self, desk: Desk, shared: Shared) -> None:
         self.desk = desk
         self.shared = shared
+        self._under_way: dict[DiscordSurface, asyncio.Event] = {}
 
     async def order(
         self,
@@ -110,11 +114,24 @@ class Talk:
                 log.warning("a conversation does not remember an answer: %s", err)
         return record
 
+    async def settled(self, thread_id: int) -> None:
+        """Wait for an answer that still goes on in a thread, so that what follows there knows it."""
+        for surface, ended in list(self._under_way.items()):
+            if surface.continued_in == thread_id:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), _SETTLING_SECONDS)
+
     async def _answer(self, order: Order, surface: DiscordSurface) -> None:
-        result = await self.desk.answer(order, surface)
-        noted(order.event, result)
-        if surface.continued_in is not None and result.id:
-            await self.go_on(result.id, replace(order.place, thread=str(surface.continued_in)))
+        ended = self._under_way[surface] = asyncio.Event()
+        try:
+            result = await self.desk.answer(order, surface)
+            noted(order.event, result)
+            if surface.continued_in is not None and result.id:
+                thread = str(surface.continued_in)
+                await self.go_on(result.id, replace(order.place, thread=thread))
+        finally:
+            del self._under_way[surface]
+            ended.set()
 
     async def surface(
         self, interaction: discord.Interaction, *, private: bool, title: str = ""

@@ -1,1 +1,1 @@
-"""Slack: mentions, direct messages, slash commands, over Socket Mode. Run as: python -m bot.on_slack"""
+"""Slack: mentions, direct messages, commands, App Home; Socket Mode or HTTP. `python -m bot.on_slack`"""

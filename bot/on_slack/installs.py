@@ -150,7 +150,11 @@ class Installs:
                 await asyncio.sleep(0.2)
 
     async def find(self, team_id: str) -> Installation | None:
-        return await self.store.async_find_installation(enterprise_id=None, team_id=team_id)
+        for enterprise_id in await self._enterprises_of(team_id):
+            return await self.store.async_find_installation(
+                enterprise_id=enterprise_id, team_id=team_id
+            )
+        return None
 
     async def teams(self) -> list[str]:
         bots = self.store.bots.c
@@ -160,7 +164,21 @@ class Installs:
 
     async def delete(self, team_id: str) -> None:
         """Every token of the workspace, earlier ones too."""
-        await self.store.async_delete_all(enterprise_id=None, team_id=team_id)
+        for enterprise_id in await self._enterprises_of(team_id):
+            await self.store.async_delete_all(enterprise_id=enterprise_id, team_id=team_id)
+
+    async def _enterprises_of(self, team_id: str) -> list[str | None]:
+        """What organisation the workspace belongs to, None for none, the last install's first. The SDK's
+        store finds nothing without it, and not every delivery names it."""
+        bots = self.store.bots.c
+        query = (
+            sa.select(bots.enterprise_id)
+            .where(bots.client_id == self.store.client_id, bots.team_id == team_id)
+            .order_by(bots.installed_at.desc())
+        )
+        async with self._engine.connect() as connection:
+            found = [row[0] for row in await connection.execute(query)]
+        return list(dict.fromkeys(found))
 
 
 class InstalledWorkspaces:

@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,7 @@ class Watch:
         told |= self.work()
         gc.collect()
         objects = gc.get_objects()
-        types = collections.Counter(
-            f"{type(one).__module__}.{type(one).__qualname__}" for one in objects
-        )
+        types = collections.Counter(_kind(one) for one in objects)
         told |= {
             "rss_bytes": _rss_bytes(),
             "tasks": len(asyncio.all_tasks()),
@@ -111,6 +110,13 @@ class Watch:
             "types": dict(types.most_common(_TYPES_TOLD)),
         }
         return told
+
+
+def _kind(one: object) -> str:
+    name = f"{type(one).__module__}.{type(one).__qualname__}"
+    if isinstance(one, weakref.ReferenceType):
+        name += f" of {type(one()).__qualname__}"
+    return name
 
 
 def _name(owner: object) -> str:

@@ -46,13 +46,13 @@ async def soaked(home: Path) -> AsyncIterator[Soaked]:
 async def _act(platform: FakeDiscord, number: int) -> None:
     """Few of them are messages: a channel takes about one edit a second, and everybody here shares one."""
     person = reader(number % _PEOPLE)
-    kind = number % 10
-    if kind in (0, 5, 7):
+    kind = number % 20
+    if kind not in (1, 6, 11, 2, 3, 4, 9, 14, 19):
         ask = await platform.slash(
             "ask", persona="lincoln", question=f"Why, {number}?", person=person
         )
         await ask.shows(_LINCOLN)
-    elif kind in (1, 6):
+    elif kind in (1, 6, 11):
         draft = await platform.slash(
             "rewrite", persona="roosevelt", text=f"Firms obey, {number}.", person=person
         )

@@ -223,6 +223,35 @@ async def test_an_expired_token_moves_the_answer_into_the_channel(
     assert len(ask.messages) == 1, "the message that was there goes on, as the bot's own"
 
 
+async def test_an_expired_token_costs_no_page_and_no_button(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = [f"Sentence {number} {'goes on ' * 12}. " for number in range(40)]
+    gateway.engine.seconds_between = 0.1
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows("Sentence 5 ")
+    await ask.expire()
+    gateway.engine.seconds_between = 0
+    here = platform.channel(CHANNEL_ID)
+    text = await here.shows("Sentence 39 ", LINCOLN)
+    assert [f"Sentence {number} " in text for number in range(40)] == [True] * 40
+    await platform.until(lambda: "Again" in here.of_bot[-1].buttons, "buttons")
+    assert not any(message.buttons for message in here.of_bot[:-1])
+
+
+async def test_a_private_answer_whose_token_expired_goes_to_nobody_else(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = [f"word{number} " for number in range(100)]
+    gateway.engine.seconds_between = 0.05
+    ask = await platform.slash("ask", persona="lincoln", question="Why?", private=True)
+    await ask.shows("word2")
+    await ask.expire()
+    while gateway.engine.aborted == 0:
+        await asyncio.sleep(0.01)
+    assert all(message.ephemeral for message in platform.channel(CHANNEL_ID).of_bot)
+
+
 async def test_a_late_acknowledgement_is_answered_in_the_channel(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:

@@ -36,7 +36,10 @@ async def test_commands_are_registered_once(platform: FakeDiscord, tmp_path: Pat
         async with running_bot(bot_settings(platform, NOWHERE, tmp_path), platform):
             pass
     assert platform.syncs == 1
-    assert {command["name"] for command in platform.commands} == {"ask", "rewrite", "personae"}
+    assert {command["name"] for command in platform.commands} == {
+        *("ask", "rewrite", "personas", "usage", "privacy", "personae"),
+        *("Ask about this…", "Rewrite as…", "Better answer…"),
+    }
     (tmp_path / SYNCED_FILE).write_text("not what was written there")
     async with running_bot(bot_settings(platform, NOWHERE, tmp_path), platform):
         pass
@@ -164,13 +167,14 @@ async def test_a_token_reset_while_running_ends_the_bot_with_a_sentence(
         await bot
 
 
-@pytest.mark.parametrize(("code", "words"), [(4014, "intents"), (4011, "2500 servers")])
+@pytest.mark.parametrize(("code", "words"), [(4014, "intent is off"), (4011, "DISCORD_SHARDS")])
 async def test_other_final_refusals_are_told(
     platform: FakeDiscord, tmp_path: Path, code: int, words: str
 ) -> None:
     platform.socket.refuse_with = code
+    settings = bot_settings(platform, NOWHERE, tmp_path).model_copy(update={"shards": 1})
     with pytest.raises(ConfigError, match=words):
-        await run(bot_settings(platform, NOWHERE, tmp_path), stop=asyncio.Event())
+        await run(settings, stop=asyncio.Event())
 
 
 async def test_an_address_that_is_not_discords_is_told(

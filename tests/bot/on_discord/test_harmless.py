@@ -53,6 +53,7 @@ def test_nothing_turns_hides_or_invites_and_once_is_enough(text: str) -> None:
         ("https://discord.com/invite/abc", "discord.com/invite/…"),
         ("[free](https://discord.gg/abc)", "discord.gg/…"),
         ("dis\u200bcord\u200d.gg/abc", "discord.gg/…"),
+        ("https://a.org/?to=discord.gg/abc", "<https://a.org/?to=discord%2Egg/abc>"),
         ("-# — Not an imitation", "\\-# — Not an imitation"),
         ("use </ask:42>", "use <\u200b/ask:42>"),
         ("abc\u202edef\u2066", "abcdef"),

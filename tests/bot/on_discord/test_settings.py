@@ -66,6 +66,37 @@ def test_all_problems_come_in_one_line() -> None:
         assert part in sentence
 
 
+def test_intent_shards_database_and_limits_are_taken() -> None:
+    settings = settings_from(
+        {
+            "DISCORD_TOKEN": "abc",
+            "DISCORD_MESSAGE_CONTENT": "1",
+            "DISCORD_SHARDS": "4",
+            "PERSONAE_DATABASE_URL": "postgresql://bot:secret@db/bots",
+            "PERSONAE_OPERATORS": "discord:42, 43",
+        }
+    )
+    assert settings.message_content and settings.shards == 4
+    assert settings.policy.operators == {"discord:42", "43"}
+    assert settings.database_url is not None and "secret" not in repr(settings)
+    plain = settings_from({"DISCORD_TOKEN": "abc"})
+    assert not plain.message_content and plain.shards is None and plain.database_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DISCORD_SHARDS", "0"),
+        ("DISCORD_SHARDS", "many"),
+        ("DISCORD_MESSAGE_CONTENT", "maybe"),
+        ("PERSONAE_BOT_MEMORY_HOURS", "long"),
+    ],
+)
+def test_what_is_no_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        settings_from({"DISCORD_TOKEN": "abc", name: value})
+
+
 def test_the_guide_names_every_setting() -> None:
     names = set(re.findall(r"\b(?:DISCORD|PERSONAE)_[A-Z_]+", discord_settings.__doc__ or ""))
     assert len(names) >= 10

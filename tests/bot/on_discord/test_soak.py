@@ -16,6 +16,7 @@ _SECONDS = 40.0
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_memory_stays_flat() -> None:
-    told = await soak(soaked, seconds=_SECONDS, rate=3.0)
+    told = await soak(soaked, seconds=_SECONDS, rate=6.0)
     assert told["asked"] > 10 and told["looks"] >= 3, told
+    assert told["complaints"] == [] and told["growing_kinds"] == {}
     assert flat(told), told

@@ -75,11 +75,11 @@ async def _act(slack: FakeSlack, number: int) -> None:
         )
         return
     elif kind == 4:
-        home = slack.home(user)
-        states = len(home.history) if home else 0
+        before_home = slack.home(user)
+        seen_before = before_home.now if before_home else None
         slack.open_home(user)
         await slack.until(
-            lambda: (seen := slack.home(user)) is not None and len(seen.history) > states,
+            lambda: (home := slack.home(user)) is not None and home.now is not seen_before,
             "a home",
             _PATIENCE_SECONDS,
         )

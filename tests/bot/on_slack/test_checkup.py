@@ -11,6 +11,8 @@ from bot.on_slack.checkup import checkup
 from bot.on_slack.installs import Installs
 from bot.on_slack.settings import SlackSettings, settings_from
 from bot.state.database import parsed, pooled_engine
+from personae.cli.doctor import examine
+from personae.config import load_config
 from personae.errors import ConfigError
 from tests.bot.on_slack.bench import MANIFEST, running_frontend, settings_for
 from tests.bot.on_slack.test_installs import keep_installation
@@ -112,3 +114,23 @@ def test_the_ways_to_be_delivered_to() -> None:
     both = settings_from(GOOD | oauth)
     assert (both.installs, both.serves_http, both.bot_token) == (True, True, None)
     assert "xapp-1" not in repr(both)
+
+
+def test_the_doctor_asks_with_what_the_environment_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeSlack(MANIFEST) as slack:
+        given = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+        for name, value in (given | {"SLACK_API_BASE": slack.api_base}).items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "personae.toml").write_text(
+            '[personae]\nprofile = "external"\n[engine]\nurl = "http://127.0.0.1:9"\nbase_model = "m"\n'
+        )
+        findings = examine(load_config(given, folder=tmp_path))
+        told = [(one.verdict, one.sentence) for one in findings if one.what == "slack"]
+        assert [verdict for verdict, _ in told] == ["ok"] * 3
+        slack.expire_tokens("token_revoked")
+        findings = examine(load_config(given, folder=tmp_path))
+        told = [(one.verdict, one.sentence) for one in findings if one.what == "slack"]
+        assert told[0][0] == "problem"
+        assert not any(token in str(told) for token in given.values())

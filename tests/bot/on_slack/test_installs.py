@@ -192,14 +192,36 @@ async def test_a_token_close_to_its_end_is_renewed_once_however_many_need_it(
                 await engine.dispose()
 
 
+async def test_a_workspace_of_an_organisation_is_found_and_forgotten(tmp_path: Path) -> None:
+    engine = pooled_engine(parsed(f"sqlite:///{tmp_path / 'b.db'}"))
+    with FakeSlack(MANIFEST) as slack:
+        installs = Installs(engine, slack.client_id)
+        await installs.create_tables()
+        for organisation in ("E0ORG", None):  # it joined one, or left it, and installed again
+            await keep_installation(
+                installs, slack.bot_token, slack, expires_in=3600, organisation=organisation
+            )
+        found = await installs.find(world.TEAM)
+        assert found is not None and found.bot_token == slack.bot_token
+        await installs.delete(world.TEAM)
+        assert (await installs.find(world.TEAM), await installs.teams()) == (None, [])
+    await engine.dispose()
+
+
 async def keep_installation(
-    installs: Installs, token: str, slack: FakeSlack, *, expires_in: int
+    installs: Installs,
+    token: str,
+    slack: FakeSlack,
+    *,
+    expires_in: int,
+    organisation: str | None = None,
 ) -> None:
     from slack_sdk.oauth.installation_store import Installation
 
     await installs.store.async_save(
         Installation(
             app_id=world.APP,
+            enterprise_id=organisation,
             team_id=world.TEAM,
             bot_token=token,
             bot_id=world.BOT_ID,
