@@ -32,6 +32,8 @@ _OBJECTS_FOR_EACH_QUESTION = 0.2
 """A kind of object of which one in five questions leaves one behind is a leak …"""
 _STILL_FILLING = 100
 """… beyond so many, which libraries' bounded caches (addresses, SQL statements) may still take."""
+_DEAD = "weakref.ReferenceType of NoneType"
+"""Dead references wait in asyncio's and the database's weak sets to be swept, some hundred at a time."""
 _MIB = 1 << 20
 
 
@@ -94,7 +96,7 @@ def figures(looks: list[dict[str, Any]]) -> dict[str, Any]:
 
     questions = max(1, late[-1]["asked"] - early[-1]["asked"])
     growing = {}
-    for kind in set(early[0]["types"]) & set(late[-1]["types"]):
+    for kind in (set(early[0]["types"]) & set(late[-1]["types"])) - {_DEAD}:
         more = growth(lambda look, kind=kind: look["types"].get(kind, 0))
         if more > max(_STILL_FILLING, questions * _OBJECTS_FOR_EACH_QUESTION):
             growing[kind] = more

@@ -27,8 +27,8 @@ async def test_two_hundred_at_once_are_acknowledged_in_time_and_answered_once(
     assert told["acknowledged_seconds"]["largest"] <= 2.0, told
     assert (told["lost"], told["answered_twice"], told["ignored_429"]) == (0, 0, 0), told
     assert told["problems"] == []
-    # By the time this thread worked: a busy machine does not make it longer.
-    assert told["loop_held_seconds"]["longest_step_cpu"] <= 0.05, told
+    # The time this thread worked; a busy machine makes that longer, too, though less than the wall's.
+    assert told["loop_held_seconds"]["longest_step_cpu"] <= 0.05 * told["slowness"], told
 
 
 @pytest.mark.slow
