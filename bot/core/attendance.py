@@ -23,6 +23,7 @@ from bot.core.rulebook import Rulebook
 from bot.core.sentences import Say, speaker
 from bot.core.surface import Surface
 from bot.core.tasks import see_through
+from bot.core.turnstile import Turnstile
 from bot.state.records import AnswerRecord
 from bot.state.store import State
 from personae.errors import PersonaeError
@@ -79,7 +80,7 @@ class Attendance:
         self._running: dict[str, Running] = {}
         self._closing = False
         # One enters in each turn of the event loop: many at once would hold it for all others.
-        self._door = asyncio.Lock()
+        self._turnstile = Turnstile()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -120,8 +121,7 @@ class Attendance:
         order = running.order
         say = speaker(order.person.locale)
         try:
-            async with self._door:
-                await asyncio.sleep(0)
+            await self._turnstile.passed()
             if not await self._state.claim(f"{self._platform}:{self._room.owner}:{order.event}"):
                 return AnswerResult("", "duplicate")
             person = await self._state.person(order.person.key)

@@ -11,6 +11,7 @@ Nothing here raises a `PersonaeError` to the platform: what went wrong is said t
     intake.py        may it be answered, by whom      rulebook.py, rules.py, policy.py
     delivery.py      one answer, stream to surface    views.py      what is shown of it
     conversation.py  pins, defaults, memory           limits.py     quotas
+    turnstile.py     a burst, one at a time
     directory.py     which personas there are         feedback.py, alerts.py, recovery.py, admin.py
 """
 

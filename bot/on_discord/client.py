@@ -21,6 +21,7 @@ from bot.core.desk import Desk
 from bot.core.gateway_client import GatewayClient
 from bot.core.people import Place
 from bot.core.policy import PolicySettings
+from bot.core.turnstile import Turnstile
 from bot.on_discord.arrival import AnsweredElsewhere, TooLate, tell
 from bot.on_discord.commands import add_commands, say_to
 from bot.on_discord.controls import Controls
@@ -102,6 +103,7 @@ class DiscordFrontend(discord.Client):
         self._shared = Shared(self, Names(self), self._pace)
         self._running: set[asyncio.Task[object]] = set()
         self._recovery: asyncio.Task[None] | None = None
+        self._turnstile = Turnstile()
         self._stopping = False
         self._desk: Desk | None = None
         self._controls: Controls | None = None
@@ -165,6 +167,7 @@ class DiscordFrontend(discord.Client):
     async def admit(self, interaction: discord.Interaction) -> bool:
         """Called in the task of every interaction, before anything else of ours."""
         self._keep_task()
+        await self._turnstile.passed()
         if not self._stopping:
             return True
         if interaction.type is not discord.InteractionType.autocomplete:

@@ -88,7 +88,7 @@ async def test_nothing_is_kept_in_memory_for_buttons_that_were_sent() -> None:
     for _ in range(50):
         buttons(EVERY, "a1", "en")
     gc.collect()
-    assert sum(isinstance(thing, discord.ui.View) for thing in gc.get_objects()) < 5
+    assert sum(issubclass(type(thing), discord.ui.View) for thing in gc.get_objects()) < 5
 
 
 def test_suggestions_say_who_a_persona_is_within_discords_limits() -> None:
