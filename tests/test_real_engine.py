@@ -26,7 +26,10 @@ from bot.core.gateway_client import GatewayClient
 from personae.manifest import hash_files
 from personae.registry import Registry
 from personae.wire import AdapterChange, AskRequest, Delta, Done, Meta, RewriteRequest
+from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot
+from tests.bot.on_slack.bench import shown_everywhere, slack_bot
 from tests.conftest import REPOSITORY
+from tests.fakes.discord_platform import FakeDiscord
 
 pytestmark = [
     pytest.mark.vllm,
@@ -234,6 +237,45 @@ async def test_answers_are_cited_and_rewrites_are_not(running):
         )
         meta, text = await collect(client, request)
         assert meta.citations == [] and text.strip()
+
+
+async def test_discord_asks_rates_rewrites_and_reloads_the_real_voices(running, tmp_path):
+    """The core path of the Discord bot with nothing false but Discord."""
+    async with FakeDiscord(edit_limit=PATIENT_EDITS) as platform:
+        settings = bot_settings(platform, running.url, tmp_path, admin_key=ADMIN_KEY)
+        async with running_bot(settings, platform):
+            ask = await platform.slash("ask", persona="lincoln", question=QUESTION)
+            text = await ask.shows("An imitation of Abraham Lincoln", "Sources")
+            assert "Annual Message" in text
+            await platform.until(lambda: "👍" in ask.messages[-1].buttons, "buttons", ask)
+            await (await platform.press(ask.messages[-1], "👍")).shows("Thank you")
+            draft = await platform.slash(
+                "rewrite", persona="roosevelt", text="We should keep big companies honest."
+            )
+            await draft.shows("An imitation of Theodore Roosevelt")
+            await platform.until(lambda: "Lighter" in draft.messages[-1].buttons, "buttons", draft)
+            lighter = await platform.press(draft.messages[-1], "Lighter")
+            await lighter.shows("An imitation of Theodore Roosevelt")
+            listed = await platform.slash("personae versions", persona="lincoln")
+            await listed.shows(SHIPPED["lincoln"])
+    async with running.client() as client:
+        summary = await client.feedback_summary("lincoln")
+    assert [(its.adapter_version, its.up) for its in summary.versions] == [(SHIPPED["lincoln"], 1)]
+
+
+async def test_slack_streams_the_real_voice_and_remembers_the_thread(running):
+    """The core path of the Slack bot with nothing false but Slack."""
+    async with slack_bot(running.url, admin_key=ADMIN_KEY) as slack:
+        question = slack.mention(f"lincoln {QUESTION}")
+        await slack.until(lambda: "imitation" in shown_everywhere(slack), "an answer", 60)
+        thread = question.payload["event"]["ts"]
+        slack.mention("And in the year 1862?", thread_ts=thread)
+        await slack.until(
+            lambda: shown_everywhere(slack).count("imitation") == 2, "a second answer", 60
+        )
+        first, second = slack.bot_messages
+        assert first.streamed and second.thread_ts == thread
+        assert "Lincoln" in second.shown and second.pings == set()
 
 
 async def test_reload_and_rollback_change_who_speaks(running, registry):
