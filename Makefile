@@ -24,7 +24,7 @@ test: env-dev lint
 	@$(BIN)/python -m pytest -m "vllm" --durations=5
 
 unit: env-dev
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not vllm and not gpu"
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not whole and not slow and not vllm and not gpu"
 
 lint: env-dev
 	@$(BIN)/ruff check .

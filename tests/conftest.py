@@ -20,6 +20,20 @@ from tests.fakes.engine import FakeEngine
 REPOSITORY = Path(__file__).parent.parent
 ADMIN_KEY = "test-admin-key"
 
+WHOLE = (
+    *("bot/on_discord", "bot/on_slack", "bot/state", "cli"),
+    *("training/evaluate", "training/models", "training/release", "training/synthesize"),
+    "training/tune",
+)
+"""Where tests run whole programs, databases or small models: `make unit` leaves them out, `make test` does not."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = [REPOSITORY / "tests" / folder for folder in WHOLE]
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker(pytest.mark.whole)
+
 
 @pytest.fixture(scope="session")
 def cast() -> Cast:
