@@ -4,7 +4,7 @@ PYTHON ?= python3
 # make run PROFILE=cpu-demo|gpu-24g|gpu-80g|external; the default fits the machine.
 PROFILE ?=
 BIN := .venv/bin
-# These tests mostly wait for each other's processes; slow ones and those of a real vLLM need the machine to themselves.
+# These tests mostly wait for each other's processes; those of a real vLLM and of a crowd need the machine to themselves.
 SIDE_BY_SIDE := -n 4 --dist loadfile
 
 .PHONY: run test unit lint env env-dev lock clean help
@@ -20,7 +20,8 @@ run: env
 
 test: env-dev lint
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not vllm and not gpu" --durations=5
-	@$(BIN)/python -m pytest -m "slow and not vllm and not gpu"
+	@$(BIN)/python -m pytest -n 2 -m "slow and not vllm and not gpu" --durations=5 tests/training
+	@$(BIN)/python -m pytest -m "slow and not vllm and not gpu" --durations=5 --ignore=tests/training
 	@$(BIN)/python -m pytest -m "vllm" --durations=5
 
 unit: env-dev
