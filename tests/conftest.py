@@ -25,7 +25,7 @@ WHOLE = (
     *("training/evaluate", "training/models", "training/release", "training/synthesize"),
     "training/tune",
 )
-"""Where tests run whole programs, databases or small models: `make unit` leaves them out, `make test` does not."""
+"""Where tests run whole programs, databases or small models: `make unit` leaves them out."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
