@@ -17,10 +17,12 @@ Nothing here raises a `PersonaeError` to the platform: what went wrong is said t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from bot.core import directory, feedback, limits, recovery, views
 from bot.core.alerts import Alerts, Post
@@ -85,6 +87,7 @@ class Desk:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._alone = alone
+        self._ratings: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         for language in LANGUAGES:
             speaker(language)  # read here, where nobody waits yet: it takes a tenth of a second
         self.gateway = gateway
@@ -223,7 +226,17 @@ class Desk:
     async def rate(
         self, answer_id: str, person: Person, rating: Rating | None, reason: str = ""
     ) -> str:
-        """Note what somebody thinks of an answer; None takes it back. A sentence for them."""
+        """Note what somebody thinks of an answer; None takes it back. A sentence for them.
+
+        In the order of the calls: a reason is not lost to the bare rating that was pressed before it.
+        """
+        one_at_a_time = self._ratings.setdefault((answer_id, person.key), asyncio.Lock())
+        async with one_at_a_time:
+            return await self._rate(answer_id, person, rating, reason)
+
+    async def _rate(
+        self, answer_id: str, person: Person, rating: Rating | None, reason: str
+    ) -> str:
         say = await self.say(person)
         try:
             record = await self._attendance.ended(answer_id)

@@ -207,6 +207,8 @@ class ScriptedGateway:
     asked: list[dict[str, object]] = field(default_factory=list)
     fed: list[dict[str, object]] = field(default_factory=list)
     kept: list[dict[str, object]] = field(default_factory=list)
+    slow: list[float] = field(default_factory=list)
+    """How long each of the next feedbacks takes, in seconds."""
     dropped: int = 0
     open: int = 0
     cards: list[PersonaCard] = field(default_factory=lambda: [CARD])
@@ -246,7 +248,9 @@ class ScriptedGateway:
     async def _feedback(self, request: web.Request) -> web.Response:
         if request.path.endswith("mine"):
             return web.json_response({"feedback": self.kept})
-        self.fed.append(await request.json() | {"path": request.path})
+        body = await request.json()
+        await asyncio.sleep(self.slow.pop(0) if self.slow else 0)
+        self.fed.append(body | {"path": request.path})
         if request.path.endswith("forget"):
             return web.json_response({"deleted": len(self.fed) - 1})
         return web.json_response({"id": "1", "replaced": False})

@@ -58,6 +58,18 @@ def meta(request_id: str) -> Meta:
     return META.model_copy(update={"request_id": request_id})
 
 
+async def test_a_reason_is_not_lost_to_the_bare_rating_before_it(
+    desk: Desk, script: ScriptedGateway
+) -> None:
+    answer_id = (await asked(desk)).last.answer_id
+    script.slow = [0.3]
+    pressed = asyncio.create_task(desk.rate(answer_id, BOB, "down"))
+    await asyncio.sleep(0)
+    await desk.rate(answer_id, BOB, "down", "It never answered me.")
+    await pressed
+    assert [told["reason"] for told in script.fed] == ["", "It never answered me."]
+
+
 async def test_a_rating_tells_the_gateway_how_the_answer_was_made(
     desk: Desk, script: ScriptedGateway, state: State
 ) -> None:
