@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -61,7 +62,7 @@ def meta(request_id: str) -> Meta:
 async def test_a_reason_is_not_lost_to_the_bare_rating_before_it(
     desk: Desk, script: ScriptedGateway
 ) -> None:
-    answer_id = (await asked(desk)).last.answer_id
+    answer_id = await answered(desk)
     script.slow = [0.3]
     pressed = asyncio.create_task(desk.rate(answer_id, BOB, "down"))
     await asyncio.sleep(0)
