@@ -11,8 +11,8 @@ SIDE_BY_SIDE := -n 4 --dist loadfile
 
 help:
 	@echo "make run    environment, models, indexes, engine, gateway, bots; a demo; stays up (Ctrl-C ends it)"
-	@echo "make test   lint, types, unit tests, bots against fakes, and the real vLLM (about ten minutes)"
-	@echo "make unit   the part of the tests that needs no model (under two minutes)"
+	@echo "make test   lint, types, unit tests, bots against fakes, and the real vLLM (about half an hour)"
+	@echo "make unit   the part of the tests that runs no whole programs, databases or models"
 	@echo "make lock   write requirements/*.txt anew (needs uv)"
 
 run: env
