@@ -14,13 +14,13 @@ the environment only, are kept in `SecretStr`, and never reach a log.
 
 Environment: PERSONAE_HOME, PERSONAE_PROFILE and PERSONAE_BASE_MODEL override the file;
 PERSONAE_ADMIN_KEY, PERSONAE_API_KEY, PERSONAE_ENGINE_KEY, PERSONAE_DATABASE_URL, DISCORD_TOKEN,
-SLACK_BOT_TOKEN and SLACK_APP_TOKEN are secrets.
+SLACK_BOT_TOKEN and SLACK_APP_TOKEN are secrets (from files: personae/secret_files.py).
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -30,6 +30,7 @@ from personae.errors import ConfigError
 from personae.logs import LogFormat
 
 CONFIG_FILE = "personae.toml"
+OWN_CAST = "cast"
 
 ProfileName = Literal["cpu-demo", "gpu-24g", "gpu-80g", "external"]
 
@@ -41,6 +42,8 @@ class _Section(BaseModel):
 class GatewayConfig(_Section):
     host: str = "127.0.0.1"
     port: int = Field(8420, ge=0, le=65535)
+    hosts: list[str] = []
+    """Public names of the gateway, which it answers to without an API key too."""
     max_request_bytes: int = Field(1 << 20, ge=1024)
     max_answers_at_once: int = Field(16, ge=1)
     """Answers in one engine at a time, at most; fewer where it is measured to be too slow."""
@@ -59,14 +62,19 @@ class EngineConfig(_Section):
 
     base_model: str
     url: str | None = None
+    kind: Literal["vllm", "ray"] = "vllm"
+    """What answers at `url`: "vllm" takes adapters over HTTP, "ray" (Ray Serve's LLM application) from
+    `adapter_store`."""
+    adapter_store: str | None = None
+    """Where Ray fetches adapters from, and versions are published to: "s3://bucket/prefix"."""
     dtype: str = "bfloat16"
     max_model_tokens: int = Field(4096, ge=256)
     max_sequences: int = Field(16, ge=1)
     max_adapter_rank: int = Field(16, ge=1)
     adapter_slots: int = Field(6, ge=2)
     """Adapters in one batch at most; one is kept free (see serving/vllm_plugin)."""
-    kv_cache_gib: float | None = None
-    """CPU engine only: memory for the KV cache."""
+    kv_cache_gib: int | None = Field(None, ge=1)
+    """CPU engine only: memory for the KV cache, in whole GiB (vLLM takes no others)."""
     gpu_memory_utilization: float | None = None
     tensor_parallel_size: int = Field(1, ge=1)
     can_phrase: bool = True
@@ -75,6 +83,14 @@ class EngineConfig(_Section):
     extra_args: list[str] = []
     start_seconds: float = Field(600, gt=0)
     heartbeat_seconds: float = Field(30, gt=0)
+
+    @model_validator(mode="after")
+    def _store_for_ray(self) -> Self:
+        if self.kind == "ray" and (self.url is None or self.adapter_store is None):
+            raise ValueError('kind = "ray" needs url and adapter_store ("s3://bucket/prefix")')
+        if self.kind != "ray" and self.adapter_store is not None:
+            raise ValueError('adapter_store belongs to kind = "ray"; give both or neither')
+        return self
 
 
 class RetrievalConfig(_Section):
@@ -112,6 +128,10 @@ class ObservabilityConfig(_Section):
     traces: str | None = None
     """An OpenTelemetry collector (OTLP over HTTP), for example "http://collector:4318"."""
     log_format: LogFormat = "text"
+    log_to: Literal["file", "stderr"] = "file"
+    """Where the gateway's own log goes; containers log to where their platform reads it."""
+    logs: Path | None = None
+    """Folder of the log files; None means <home>/logs. Replicas that share a home need one each."""
 
 
 class SynthesisConfig(_Section):
@@ -151,8 +171,13 @@ class Secrets(_Section):
 
 class Config(_Section):
     profile: ProfileName
+    folder: Path = Path()
+    """What relative paths of the file count from."""
+    file: Path | None = None
+    """The configuration file that was read; None where there is none."""
     home: Path
     cast: list[Path]
+    """Folders of personas; `own_cast` comes last."""
     gateway: GatewayConfig
     engine: EngineConfig
     engines: list[EngineConfig] = []
@@ -175,6 +200,21 @@ class Config(_Section):
         if base_model is None:
             return self.engine
         return next((e for e in self.all_engines if e.base_model == base_model), None)
+
+    @property
+    def own_cast(self) -> Path:
+        """Personas made by `personae new` and in the console."""
+        return self.home / OWN_CAST
+
+    @property
+    def removed(self) -> Path:
+        """What was left of personas that were removed; nothing reads it."""
+        return self.home / "removed"
+
+    @property
+    def jobs(self) -> Path:
+        """Long work that the console started: a state and a log each."""
+        return self.home / "jobs"
 
     @property
     def models(self) -> Path:
@@ -207,7 +247,8 @@ class Config(_Section):
 
     @property
     def logs(self) -> Path:
-        return self.home / "logs"
+        named = self.observability.logs
+        return self.folder / named if named is not None else self.home / "logs"
 
     @property
     def gateway_url(self) -> str:
@@ -225,7 +266,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "max_adapter_rank": 16,
         "max_model_tokens": 4096,
         "max_sequences": 16,
-        "kv_cache_gib": 2.0,
+        "kv_cache_gib": 2,
         # Measured on 2 cores: start-up 38 s instead of 46 s, decoding as fast.
         "extra_args": ["--enforce-eager"],
     },
@@ -287,7 +328,8 @@ def load_config(
     """
     if folder is None:
         folder = file.parent if file is not None else Path.cwd()
-    data = _read(file if file is not None else folder / CONFIG_FILE, required=file is not None)
+    path = file if file is not None else folder / CONFIG_FILE
+    data = _read(path, required=file is not None)
     problems = [
         f"[{name}]: unknown section; the sections are {', '.join(_SECTIONS)}"
         for name in data
@@ -314,11 +356,14 @@ def load_config(
     further = _further_engines(chosen, data.get("engines", {}), engine["base_model"], problems)
     cast = top.get("cast", ["cast"])
     try:
+        home = folder / (environment.get("PERSONAE_HOME") or top.get("home", "var"))
         config = Config.model_validate(
             {
                 "profile": chosen,
-                "home": folder / (environment.get("PERSONAE_HOME") or top.get("home", "var")),
-                "cast": [folder / path for path in ([cast] if isinstance(cast, str) else cast)],
+                "folder": folder,
+                "file": path if path.is_file() else None,
+                "home": home,
+                "cast": _cast_folders(folder, [cast] if isinstance(cast, str) else cast, home),
                 "gateway": data.get("gateway", {}),
                 "engine": engine,
                 "engines": further,
@@ -340,6 +385,13 @@ def load_config(
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"The configuration can't be used:\n{lines}")
     return config
+
+
+def _cast_folders(folder: Path, named: Sequence[str], home: Path) -> list[Path]:
+    """Those that were named, and that of the personas made here, which is always one of them."""
+    own = home / OWN_CAST
+    paths = [folder / path for path in named]
+    return [*(path for path in paths if path.absolute() != own.absolute()), own]
 
 
 def _further_engines(

@@ -8,11 +8,18 @@
     │   ├── TextTooLong         text_too_long
     │   ├── UnknownPersona      unknown_persona      carries the nearest names
     │   ├── UnknownRoute        not_found
+    │   ├── DraftInvalid        draft_invalid        a new persona can't be made so; carries all its problems
+    │   ├── PersonaTaken        persona_taken        there is one of that id
+    │   ├── PersonaFixed        persona_fixed        it was not made here, so it is not changed here
+    │   ├── UploadRefused       upload_refused       a file that is not taken
+    │   ├── JobRefused          job_refused          another job is in its way
+    │   ├── UnknownJob          unknown_job
     │   └── Unauthorized        unauthorized
     ├── AdapterError            adapter_rejected     files, hashes, base model or prompt do not fit
     │   ├── UnknownVersion      unknown_version
     │   └── NothingToRollBack   no_previous_version
     ├── EngineUnavailable       engine_unavailable   the model server is starting, gone or broken
+    │   ├── GatewayRestarting   gateway_restarting   this gateway is being stopped; another may answer
     │   └── GatewayUnreachable  gateway_unreachable  raised by clients: nobody answers at its address
     ├── Busy                    busy                 over capacity; carries a time to retry
     ├── DeadlineExceeded        deadline_exceeded
@@ -102,6 +109,51 @@ class Unauthorized(RequestError):
     http_status = 401
 
 
+class DraftInvalid(RequestError):
+    """A draft of a persona that can't be used. `problems` holds (field, sentence)."""
+
+    code = "draft_invalid"
+    http_status = 422
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = list(problems)
+        lines = "\n".join(
+            f"  - {field}: {sentence}" if field else f"  - {sentence}"
+            for field, sentence in self.problems
+        )
+        super().__init__(f"The persona can't be made so:\n{lines}")
+
+    def to_wire(self) -> dict[str, Any]:
+        problems = getattr(self, "problems", [])  # none where it came over the wire itself
+        listed = [{"field": field, "message": sentence} for field, sentence in problems]
+        return {**super().to_wire(), "problems": listed}
+
+
+class PersonaTaken(RequestError):
+    code = "persona_taken"
+    http_status = 409
+
+
+class PersonaFixed(RequestError):
+    code = "persona_fixed"
+    http_status = 409
+
+
+class UploadRefused(RequestError):
+    code = "upload_refused"
+    http_status = 422
+
+
+class JobRefused(RequestError):
+    code = "job_refused"
+    http_status = 409
+
+
+class UnknownJob(RequestError):
+    code = "unknown_job"
+    http_status = 404
+
+
 class AdapterError(PersonaeError):
     code = "adapter_rejected"
     http_status = 409
@@ -119,6 +171,10 @@ class NothingToRollBack(AdapterError):
 class EngineUnavailable(PersonaeError):
     code = "engine_unavailable"
     http_status = 503
+
+
+class GatewayRestarting(EngineUnavailable):
+    code = "gateway_restarting"
 
 
 class GatewayUnreachable(EngineUnavailable):

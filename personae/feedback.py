@@ -14,14 +14,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from personae.feedback_wire import Rating
 from personae.files import write_atomic
 from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
-from personae.wire import Rating, Strength, Turn
+from personae.wire import Strength, Turn
 
 log = logging.getLogger(__name__)
 
 REVISIONS = "revisions.jsonl"
+BASE_ALONE = "base"
+"""Stands in the place of a version where the base model alone answered, in a comparison."""
 
 
 class _Noun(BaseModel):
@@ -60,11 +63,14 @@ class Answered(_Noun):
 
     @property
     def can_teach(self) -> bool:
-        """Whether its prompt can be rendered as it was, and is the one an adapter is trained on.
+        """Whether a persona wrote it, and its prompt can be rendered as it was, and is the one an adapter is
+        trained on.
 
         A lighter or stronger rewrite has that prompt too, but the adapter at another strength: it would teach
         what nobody asked for.
         """
+        if self.adapter_version == BASE_ALONE:
+            return False
         return self.strength == "normal" and all(passage.text for passage in self.passages)
 
     def prompt(self, persona: Persona) -> list[Message]:

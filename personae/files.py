@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from personae.errors import DiskFull
@@ -68,7 +69,7 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o644) -> None:
     """Write a file beside its place, flush it to disk and rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors(path, f"writing {path.name}"):
-        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.writing-")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
@@ -106,10 +107,42 @@ def folder_written_aside(final: Path, doing: str) -> Iterator[Path]:
             raise
 
 
+@contextlib.contextmanager
+def one_at_a_time(lock: Path, *, tell: Callable[[str], None]) -> Iterator[None]:
+    """Of all processes that name this lock file one runs the body, and the others wait for it.
+
+    The lock goes with the process that holds it, however that ends. Where a file system has no locks,
+    as some network ones, the body runs without.
+
+    Args:
+        tell: hears, in a sentence, why it waits or that nothing can be locked.
+    """
+    with disk_errors(lock, "locking a folder"):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"Another process is at work in {lock.parent}; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as err:
+            tell(
+                f"{lock.parent} can't be locked ({err.strerror}): let one process at a time work there."
+            )
+        yield
+
+
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Delete scratch folders that a killed process left in `folder`; returns what went."""
+    """Delete what a killed process was writing aside in `folder` or below; returns what went.
+
+    Only for who holds `folder` alone: what a living process writes there looks the same.
+    """
     gone = []
-    for path in folder.glob(".*.writing-*") if folder.is_dir() else ():
-        shutil.rmtree(path, ignore_errors=True)
+    for path in list(folder.rglob(".*.writing-*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
         gone.append(path)
     return gone

@@ -35,6 +35,17 @@ def request_id_from(header: str | None) -> str:
     return uuid.uuid4().hex
 
 
+def log_to_stderr(log_format: LogFormat = "text") -> None:
+    """Log this process to standard error alone, for a platform that collects it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    root = logging.getLogger()
+    for console in list(root.handlers):
+        root.removeHandler(console)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
 def log_to_file(path: Path, log_format: LogFormat = "text") -> None:
     """Log this process to a file that is renewed when it grows large: ids, sizes and times."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,11 @@ of a file is reported at once. It knows nothing of models that are running or ad
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import tomllib
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -243,11 +244,26 @@ def load_persona(path: Path) -> Persona:
     return persona
 
 
-class Cast(Mapping[str, Persona]):
-    """The personas of a server by id, with the folder each came from."""
+Stamp = tuple[int, int, int, int]
+"""Of a file: when its content and when its inode (its mode, say) was changed, in nanoseconds; its size; its
+inode's number. Another one says: read it again."""
 
-    def __init__(self, members: Iterable[tuple[Persona, Path]]) -> None:
+
+class Cast(Mapping[str, Persona]):
+    """The personas of a server by id, with the folder each came from.
+
+    Args:
+        files: what the persona files looked like when they were read, if they were.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[tuple[Persona, Path]],
+        *,
+        files: Mapping[Path, Stamp] | None = None,
+    ) -> None:
         self._members = {persona.id: (persona, folder) for persona, folder in members}
+        self.files = files
 
     def __getitem__(self, persona_id: str) -> Persona:
         """Look a persona up by id, as people type it.
@@ -277,6 +293,10 @@ class Cast(Mapping[str, Persona]):
         wanted = set(persona_ids)
         return Cast(member for name, member in self._members.items() if name in wanted)
 
+    def where(self, belongs: Callable[[Persona], bool]) -> Cast:
+        """Those of this cast, as it is at any time, that belong."""
+        return _Part(self, belongs)
+
     def folder(self, persona_id: str) -> Path:
         self[persona_id]
         return self._members[persona_id][1]
@@ -302,6 +322,31 @@ class Cast(Mapping[str, Persona]):
         return f'There is no persona "{shown}". Personas here: {known}.'
 
 
+class _Part(Cast):
+    def __init__(self, whole: Cast, belongs: Callable[[Persona], bool]) -> None:
+        self._whole = whole
+        self._belongs = belongs
+        self.files = None
+
+    @property
+    def _members(self) -> dict[str, tuple[Persona, Path]]:  # type: ignore[override]
+        members = self._whole._members
+        return {name: member for name, member in members.items() if self._belongs(member[0])}
+
+
+def persona_files(folders: Iterable[Path]) -> dict[Path, Stamp]:
+    """Every `<folder>/<id>/persona.toml`, in order. A folder whose name begins with a dot is none."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*/persona.toml")):
+            if path.parent.name.startswith("."):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                stat = path.stat()
+                found[path] = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
 def load_cast(folders: Iterable[Path]) -> Cast:
     """Every persona below the given folders (`<folder>/<id>/persona.toml`), in order of id.
 
@@ -311,20 +356,24 @@ def load_cast(folders: Iterable[Path]) -> Cast:
     """
     members: dict[str, tuple[Persona, Path]] = {}
     broken: list[PersonaFileError] = []
-    for folder in folders:
-        for path in sorted(folder.glob("*/persona.toml")):
-            try:
-                persona = load_persona(path)
-            except PersonaFileError as err:
-                broken.append(err)
-                continue
-            if persona.id in members:
-                other = members[persona.id][1]
-                broken.append(PersonaFileError(path, [f"id: {persona.id} is taken by {other}"]))
-                continue
-            members[persona.id] = (persona, path.parent)
+    files = persona_files(folders)
+    for path in files:
+        try:
+            persona = load_persona(path)
+        except PersonaFileError as err:
+            broken.append(err)
+            continue
+        if persona.id in members:
+            broken.append(taken(path, persona.id, members[persona.id][1]))
+            continue
+        members[persona.id] = (persona, path.parent)
     if len(broken) == 1:
         raise broken[0]
     if broken:
         raise PersonaFileError(f"{len(broken)} persona files", [str(error) for error in broken])
-    return Cast(members[name] for name in sorted(members))
+    return Cast((members[name] for name in sorted(members)), files=files)
+
+
+def taken(path: Path, persona_id: str, other: Path) -> PersonaFileError:
+    """Two folders hold a persona of the same id: the first one counts."""
+    return PersonaFileError(path, [f"id: {persona_id} is taken by {other}"])

@@ -17,6 +17,7 @@ refused. This module knows no tokenizer and no model.
 
                      Text:
                      <text>
+    base     user:   <question>, or "Rewrite this text in your own words." and the text: to compare with
 
 A rewrite's `strength` stands in the prompt only where no adapter speaks: adapters were trained on the prompt
 of "normal", and are applied by less or more instead (`serving.variants`).
@@ -156,6 +157,19 @@ def render_rewrite(
     asked = f"Rewrite this text in your own voice. Keep its meaning.{_HOW_FAR[strength]}"
     user = f"{asked}\n\nText:\n{inert(text).strip()}"
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+def render_base(
+    task: Literal["ask", "rewrite"], text: str, *, history: Sequence[Message] = ()
+) -> list[Message]:
+    """What the base model alone is asked: the person's words, without a persona and without passages."""
+    turns: list[Message] = [
+        {"role": turn["role"], "content": inert(turn["content"])} for turn in history
+    ]
+    asked = inert(text).strip()
+    if task == "rewrite":
+        asked = f"Rewrite this text in your own words.\n\n{asked}"
+    return [*turns, {"role": "user", "content": asked}]
 
 
 def fingerprint(persona: Persona) -> str:

@@ -1,6 +1,7 @@
 """The gateway's wire: what goes over HTTP between it and every frontend.
 
-Requests and replies are JSON; streams are server-sent events. A whole stream:
+Requests and replies are JSON; streams are server-sent events. (What is said about feedback stands in
+`personae.feedback_wire`.) A whole stream:
 
     event: queued                    only while the answer waits in line, as often as that changes
     data: {"position":2,"eta_seconds":7.4}
@@ -8,6 +9,7 @@ Requests and replies are JSON; streams are server-sent events. A whole stream:
     event: meta
     data: {"request_id":"6f1c…","persona":"lincoln","display_name":"Abraham Lincoln",
            "disclosure":"An imitation …","adapter_version":"v1","base_model":"smollm2-135m",
+           "voice":"persona",
            "citations":[{"number":1,"title":"…","section":"","date":"1862-12-01","url":"https://…",
                          "excerpt":"…","quote":"…"}],
            "notice":null,"quoted":false}
@@ -41,74 +43,87 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from personae.errors import InternalError, RequestError
 
-Surface = Literal["http", "cli", "discord", "slack"]
+Surface = Literal["http", "cli", "discord", "slack", "console"]
 Strength = Literal["light", "normal", "strong"]
+Speaking = Literal["persona", "prompted", "base"]
+"""Who answers: "persona" as it is in service; "prompted", the base model under the persona's prompt without
+its adapter; "base", the base model asked as anybody would. The last two are there to be compared with."""
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 IsoDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 
 
-class _Request(BaseModel):
+class WireRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-R = TypeVar("R", bound=_Request)
+R = TypeVar("R", bound=WireRequest)
 
 _json_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class _Reply(BaseModel):
+class WireReply(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Turn(_Request):
+class Turn(WireRequest):
     """Something said earlier in the conversation."""
 
     role: Literal["user", "assistant"]
     content: Annotated[str, StringConstraints(max_length=20_000)]
 
 
-class AskRequest(_Request):
+class AskRequest(WireRequest):
     """`POST /v1/ask`. With `stream` false the reply is one `Completion`."""
 
     persona: str
+    """Its id, as `GET /v1/personas` tells it."""
     question: str
     stream: bool = True
+    """Whether the answer comes as events while it is written."""
     history: list[Turn] = Field([], max_length=40)
     """The conversation so far, oldest first; a follow-up question is understood by it."""
     since: IsoDate | None = None
+    """Only from writing of this date or later; "1862" means the whole year."""
     until: IsoDate | None = None
-    """Only from writing of these dates; "1862" means the whole year."""
+    """Only from writing of this date or earlier."""
     source: ShortText | None = None
     """Only from documents whose id or link holds this."""
     adapter_version: ShortText | None = None
     """The version that a conversation began with, for example "v2": it goes on with it as long as that can
     be had; else the live one speaks, and the notice says so."""
+    voice: Speaking = "persona"
+    """Whether the persona speaks, its prompt without any trained voice, or the base model alone."""
     keep: bool = True
     """False: the gateway keeps nothing of the question, not even among those that nobody could answer."""
     temperature: float | None = Field(None, ge=0.0, le=2.0)
+    """In place of the persona's; 0 gives the same answer each time."""
     max_tokens: int | None = Field(None, ge=1, le=8192)
+    """In place of the persona's: how long the answer may be."""
     user: ShortText | None = None
     """An opaque id of the person, for limits; never shown, never logged."""
     surface: Surface = "http"
+    """Where it was asked."""
 
 
-class RewriteRequest(_Request):
+class RewriteRequest(WireRequest):
     """`POST /v1/rewrite`. With `stream` false the reply is one `Completion`."""
 
     persona: str
     text: str
+    """What to say in the persona's voice."""
     stream: bool = True
     strength: Strength = "normal"
     """How far the persona's voice may change the text."""
     adapter_version: ShortText | None = None
+    voice: Speaking = "persona"
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(None, ge=1, le=8192)
     user: ShortText | None = None
     surface: Surface = "http"
 
 
-class Citation(_Reply):
+class Citation(WireReply):
     number: int
     title: str
     section: str = ""
@@ -123,7 +138,7 @@ class Citation(_Reply):
     """Names the passage, so that feedback can say which were shown."""
 
 
-class Queued(_Reply):
+class Queued(WireReply):
     """The answer waits in line; nothing is lost by ignoring this."""
 
     position: int
@@ -132,7 +147,7 @@ class Queued(_Reply):
     """Predicted seconds until the answer begins."""
 
 
-class Meta(_Reply):
+class Meta(WireReply):
     request_id: str
     persona: str
     display_name: str
@@ -140,8 +155,10 @@ class Meta(_Reply):
     adapter_version: str | None
     """For example "v2"; None when the persona speaks by prompt only."""
     base_model: str
+    voice: Speaking = "persona"
+    """As it was asked for."""
     prompt_fingerprint: str = ""
-    """Of the persona's prompts; see `personae.prompt.fingerprint`."""
+    """Of the persona's prompts (`personae.prompt.fingerprint`); empty where the base model alone answers."""
     citations: list[Citation] = []
     notice: str | None = None
     """A sentence for the person about how this answer was made, for example "prompt only"."""
@@ -149,16 +166,16 @@ class Meta(_Reply):
     """The text is passages of the writing, word for word, and no model wrote it."""
 
 
-class Delta(_Reply):
+class Delta(WireReply):
     text: str
 
 
-class Usage(_Reply):
+class Usage(WireReply):
     prompt_tokens: int
     completion_tokens: int
 
 
-class Timings(_Reply):
+class Timings(WireReply):
     retrieval_seconds: float
     first_token_seconds: float | None
     total_seconds: float
@@ -167,7 +184,7 @@ class Timings(_Reply):
 SpanKind = Literal["quote", "paraphrase", "inference"]
 
 
-class Span(_Reply):
+class Span(WireReply):
     """A stretch of the answer, by offsets in its final text (code points), and where it comes from."""
 
     start: int
@@ -178,7 +195,7 @@ class Span(_Reply):
     """Number of the citation; None for an inference."""
 
 
-class Checks(_Reply):
+class Checks(WireReply):
     """What was mended in the model's words before they left."""
 
     dropped_markers: int = 0
@@ -191,7 +208,7 @@ class Checks(_Reply):
     """Sentences that a strict persona may not say."""
 
 
-class Done(_Reply):
+class Done(WireReply):
     finish_reason: str
     """ "stop", "length", "quoted" where no model answered, or "abstained" where the persona has not written
     about it and says so."""
@@ -205,7 +222,7 @@ class Done(_Reply):
     """Numbers of the citations that the text leans on; empty where it names none."""
 
 
-class ErrorEvent(_Reply):
+class ErrorEvent(WireReply):
     code: str
     message: str
     retry_after_seconds: float | None = None
@@ -220,10 +237,10 @@ _EVENT_NAMES: dict[type[Event], str] = {
     Done: "done",
     ErrorEvent: "error",
 }
-_EVENT_TYPES: dict[str, type[Event]] = {name: kind for kind, name in _EVENT_NAMES.items()}
+EVENT_TYPES: dict[str, type[Event]] = {name: kind for kind, name in _EVENT_NAMES.items()}
 
 
-class Completion(_Reply):
+class Completion(WireReply):
     """A whole answer in one piece (`stream: false`)."""
 
     text: str
@@ -231,7 +248,7 @@ class Completion(_Reply):
     done: Done
 
 
-class PersonaCard(_Reply):
+class PersonaCard(WireReply):
     """One entry of `GET /v1/personas`."""
 
     id: str
@@ -250,11 +267,11 @@ class PersonaCard(_Reply):
     """An https address of its portrait, for platforms where a persona may speak under its own name."""
 
 
-class PersonaList(_Reply):
+class PersonaList(WireReply):
     personas: list[PersonaCard]
 
 
-class AdapterChange(_Request):
+class AdapterChange(WireRequest):
     """Body of `POST /admin/adapters/{persona}/reload` and `…/rollback`; every field may be left out."""
 
     version: ShortText | None = None
@@ -264,7 +281,7 @@ class AdapterChange(_Request):
     reason: ShortText = ""
 
 
-class AdapterOutcome(_Reply):
+class AdapterOutcome(WireReply):
     """What a reload or rollback did. `live` and `previous` are versions such as "v2"."""
 
     persona: str
@@ -274,7 +291,7 @@ class AdapterOutcome(_Reply):
     message: str
 
 
-class AdapterVersionInfo(_Reply):
+class AdapterVersionInfo(WireReply):
     version: str
     sha8: str
     created_at: str
@@ -285,7 +302,7 @@ class AdapterVersionInfo(_Reply):
     problem: str | None = None
 
 
-class PersonaAdapters(_Reply):
+class PersonaAdapters(WireReply):
     persona: str
     live: str | None
     """The version that speaks."""
@@ -295,13 +312,13 @@ class PersonaAdapters(_Reply):
     """Why it is not the one that should."""
 
 
-class AdapterList(_Reply):
+class AdapterList(WireReply):
     """`GET /admin/adapters`."""
 
     personas: list[PersonaAdapters]
 
 
-class AdapterHistoryEntry(_Reply):
+class AdapterHistoryEntry(WireReply):
     """One change that was asked for, and what came of it."""
 
     at: str
@@ -319,14 +336,14 @@ class AdapterHistoryEntry(_Reply):
     """Of the version after it, as far as it is in the registry; see `AdapterVersionInfo`."""
 
 
-class AdapterHistory(_Reply):
+class AdapterHistory(WireReply):
     """`GET /admin/adapters/{persona}/history`, newest first."""
 
     persona: str
     entries: list[AdapterHistoryEntry]
 
 
-class UnansweredQuestion(_Reply):
+class UnansweredQuestion(WireReply):
     """Something people asked that the persona has not written about."""
 
     question: str
@@ -337,128 +354,18 @@ class UnansweredQuestion(_Reply):
     """How likely it was that the writing covers it, in [0, 1]."""
 
 
-class UnansweredList(_Reply):
+class UnansweredList(WireReply):
     """`GET /admin/unanswered/{persona}`, the one asked last first."""
 
     persona: str
     questions: list[UnansweredQuestion]
 
 
-class UnansweredCleared(_Reply):
+class UnansweredCleared(WireReply):
     """`DELETE /admin/unanswered/{persona}`."""
 
     persona: str
     deleted: int
-
-
-Answer = Annotated[str, StringConstraints(max_length=200_000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Rating = Literal["up", "down"]
-FeedbackFormat = Literal["kto", "dpo", "sft", "revisions"]
-
-
-class FeedbackRequest(_Request):
-    """`POST /v1/feedback`: what a person thinks of an answer. One of each person and answer is kept: a later
-    one replaces it, and one without a rating takes it back."""
-
-    request_id: Name
-    """Of the answer: `Meta.request_id`."""
-    persona: str
-    task: Literal["ask", "rewrite"]
-    adapter_version: ShortText | None = None
-    base_model: ShortText
-    prompt_fingerprint: ShortText = ""
-    strength: Strength = "normal"
-    """Of a rewrite: its prompt depends on it."""
-    quoted: bool = False
-    """`Meta.quoted`: no model wrote the answer, so nothing is learned from it."""
-    question: Answer
-    """The question, or the text that was rewritten."""
-    history: list[Turn] = Field([], max_length=40)
-    answer: Answer
-    passages: list[Annotated[str, StringConstraints(max_length=1000)]] = Field([], max_length=40)
-    """`Citation.passage` of every citation, in order."""
-    rating: Rating | None = None
-    reason: Annotated[str, StringConstraints(max_length=2000)] = ""
-    rejected: Answer = ""
-    """The answer that this one was another try of."""
-    user: Name
-    """Who rates: the opaque id of the person, as in `AskRequest`."""
-    asked_by: ShortText | None = None
-    """Who asked, where that is somebody else: their words go when they are forgotten."""
-    surface: Surface = "http"
-
-
-class RevisionRequest(FeedbackRequest):
-    """`POST /admin/revisions`: a better answer by an operator. One of each answer is kept: a later one
-    replaces it, and an empty one takes it back."""
-
-    revision: Answer
-    actor: ShortText = "unknown"
-
-
-class FeedbackReceipt(_Reply):
-    id: str
-    """Empty where something was taken back."""
-    replaced: bool
-    """Whether there was one before."""
-
-
-class ForgetRequest(_Request):
-    """`POST /v1/feedback/forget`: all feedback of a person, and all on what they asked."""
-
-    user: Name
-    surface: Surface = "http"
-
-
-class FeedbackForgotten(_Reply):
-    deleted: int
-
-
-class FeedbackKept(_Reply):
-    """One thing that is kept of a person: what they said of an answer, or what was said of theirs."""
-
-    at: str
-    persona: str
-    adapter_version: str | None
-    question: str
-    answer: str
-    rating: str = ""
-    reason: str = ""
-    revision: str = ""
-
-
-class FeedbackOfPerson(_Reply):
-    """`POST /v1/feedback/mine`, asked as `ForgetRequest` is."""
-
-    feedback: list[FeedbackKept]
-
-
-class FeedbackOfVersion(_Reply):
-    adapter_version: str | None
-    base_model: str
-    up: int
-    down: int
-    revisions: int
-
-
-class FeedbackReason(_Reply):
-    """What somebody said with a rating."""
-
-    at: str
-    adapter_version: str | None
-    rating: Rating
-    reason: str
-    question: str
-    """Its beginning."""
-
-
-class FeedbackSummary(_Reply):
-    """`GET /admin/feedback/{persona}`: by version, the newest first, and the latest reasons."""
-
-    persona: str
-    versions: list[FeedbackOfVersion]
-    reasons: list[FeedbackReason]
 
 
 def parse_request(kind: type[R], body: bytes) -> R:
@@ -494,7 +401,7 @@ def decode_event(name: str, data: str) -> Event | None:
     Raises:
         InternalError: the data is not what the name promises.
     """
-    kind = _EVENT_TYPES.get(name)
+    kind = EVENT_TYPES.get(name)
     if kind is None:
         return None
     try:

@@ -1,10 +1,14 @@
 """Make the environment in .venv from a complete lock, and be quick when nothing has changed.
 
 Run as:  python3 requirements/install.py [--dev] [--lock cpu|gpu]
+         python3 requirements/install.py --ray
 
 Standard library only. The lock (requirements/cpu.txt or gpu.txt) is complete, so it is installed
 with --no-deps: what is not in it does not come in. A stamp in .venv says which lock it holds; an
 interrupted run has no stamp and goes on at the next one with what pip has in its cache.
+
+Ray has an environment of its own, .venv-ray, which sees the packages of .venv: the product needs none of it,
+and it is made only for those who ask (docs/scaling.md).
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ENVIRONMENT = ROOT / ".venv"
 STAMP = ENVIRONMENT / ".personae-stamp"
+RAY_ENVIRONMENT = ROOT / ".venv-ray"
 OLDEST_PYTHON = (3, 11)
 
 # PyTorch's own index of CPU builds, for machines whose pip is not configured with one.
@@ -33,6 +38,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--dev", action="store_true", help="also what the tests need")
     arguments.add_argument("--lock", choices=("cpu", "gpu"), help="default: gpu if there is one")
+    arguments.add_argument("--ray", action="store_true", help="Ray beside it, in .venv-ray")
     chosen = arguments.parse_args()
     if sys.version_info < OLDEST_PYTHON:
         return fail(
@@ -41,6 +47,8 @@ def main() -> int:
         )
     if not sys.platform.startswith("linux"):
         return fail("vLLM's builds that personae uses are for Linux. On Windows use WSL 2.")
+    if chosen.ray:
+        return install_ray()
     lock = chosen.lock or ("gpu" if has_nvidia_gpu() else "cpu")
     locks = [HERE / f"{lock}.txt", *([HERE / "dev.txt"] if chosen.dev else [])]
     # An environment with the tests' packages serves `make run` too: no reinstalling to and fro.
@@ -68,6 +76,30 @@ def main() -> int:
         return fail("Installing personae itself failed; the lines above say why.")
     STAMP.write_text((wanted if chosen.dev else wanted_run) + "\n")
     say("The environment is ready.")
+    return 0
+
+
+def install_ray() -> int:
+    """.venv-ray: the lock of Ray, over what .venv has."""
+    lock, stamp = HERE / "ray.txt", RAY_ENVIRONMENT / ".personae-stamp"
+    if not STAMP.is_file():
+        return fail("Ray's environment stands on the one in .venv. Make that first: make env")
+    wanted = stamp_of([lock])
+    if stamp.is_file() and stamp.read_text().strip() == wanted:
+        return 0
+    say("Making Ray's environment in .venv-ray (once, about a minute)")
+    python = RAY_ENVIRONMENT / "bin" / "python"
+    make = [str(ENVIRONMENT / "bin" / "python"), "-m", "venv", "--clear", "--without-pip"]
+    subprocess.run([*make, str(RAY_ENVIRONMENT)], check=True)
+    packages = next((RAY_ENVIRONMENT / "lib").glob("python*/site-packages"))
+    below = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
+    # addsitedir, not the bare path: .venv has such files of its own (personae itself is one).
+    (packages / "product.pth").write_text(f"import site; site.addsitedir({str(below)!r})\n")
+    names = requirements_of(lock)
+    if not pip(["-r", str(lock)], "packages of ray.txt", len(names), into=python):
+        return fail("Installing failed; the lines above say why. Run it again to go on.")
+    stamp.write_text(wanted + "\n")
+    say("Ray's environment is ready.")
     return 0
 
 
@@ -122,9 +154,12 @@ def install_torch(requirements: list[str]) -> bool:
     return False
 
 
-def pip(arguments: list[str], what: str, total: int, *, quiet: bool = False) -> bool:
+def pip(
+    arguments: list[str], what: str, total: int, *, quiet: bool = False, into: Path | None = None
+) -> bool:
     """Run `pip install --no-deps`, showing how far it is; what it printed is shown if it fails."""
-    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--no-deps"]
+    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip"]
+    command += [*(["--python", str(into)] if into else []), "install", "--no-deps"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", *arguments]
     printed: list[str] = []
     done = 0

@@ -1,14 +1,17 @@
 """What an admin may read about adapters: all versions with their states, and the history of changes.
 
-Reads the registry and the ledger, and changes nothing. Its methods block on disk.
+Reads the registry and the ledger, and changes nothing. Its methods block on disk. A version is verified once
+as long as its files and the persona's prompts stay as they are.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
-from personae.errors import PersonaeError
+from personae.errors import PersonaeError, UnknownPersona
 from personae.persona import Cast
+from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry
 from personae.wire import (
     AdapterHistory,
@@ -28,10 +31,16 @@ class AdapterReport:
         self._registry = registry
         self._ledger = ledger
         self._bases = bases
+        self._verified: dict[tuple[str, str], tuple[object, str | None]] = {}
+        """What came of it, by persona and version: what was looked at, and the problem."""
 
     def versions(self) -> AdapterList:
         """All versions of all personas; each is verified as a reload would."""
-        return AdapterList(personas=[self._of(persona) for persona in self._cast])
+        personas = []
+        for persona in self._cast:
+            with contextlib.suppress(UnknownPersona):  # it left meanwhile
+                personas.append(self.of(persona))
+        return AdapterList(personas=personas)
 
     def history(self, persona: str) -> AdapterHistory:
         """The latest changes of a persona, newest first.
@@ -62,7 +71,8 @@ class AdapterReport:
         ]
         return AdapterHistory(persona=persona, entries=entries)
 
-    def _of(self, persona: str) -> PersonaAdapters:
+    def of(self, persona: str) -> PersonaAdapters:
+        """All versions of one; see `versions`."""
         adapters = self._bases.of(persona).adapters
         return PersonaAdapters(
             persona=persona,
@@ -95,8 +105,16 @@ class AdapterReport:
         )
 
     def _problem(self, persona: str, found: RegisteredVersion) -> str | None:
+        base = self._bases.of(persona)
+        key = (persona, found.name)
+        looked_at = (found.stamp, found.problem, base.model, fingerprint(self._cast[persona]))
+        kept = self._verified.get(key)
+        if kept is not None and kept[0] == looked_at:
+            return kept[1]
+        problem = None
         try:
-            self._bases.of(persona).adapters.verify(found)
+            base.adapters.verify(found)
         except PersonaeError as err:
-            return str(err)
-        return None
+            problem = str(err)
+        self._verified[key] = (looked_at, problem)
+        return problem

@@ -4,9 +4,11 @@
                lighter or stronger variant (`prepared` fetches those first: serving.guest_adapters)
     reload     verify offline → load beside the old one → canary → swap the ledger's pointer
     rollback   back to the version before, which is kept loaded: only the pointer moves
+    follow     as soon as another gateway has moved the pointer: let the same version speak here
     reconcile  every few seconds: make the engine hold what the ledger says, whoever moved the pointer;
                unload what nobody needs any more; in watch mode, take up new versions
     restore    the same for a fresh engine, before anybody is answered
+    joined     a persona came into the cast, or its prompts changed (serving.live_cast); left: it is gone
 
 A request takes a lease once and keeps its version to the end. A step that fails leaves everything as
 it was and says why. One lock a persona; personas never wait for each other.
@@ -17,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +36,11 @@ from personae.manifest import BaseModelRef
 from personae.persona import Cast
 from personae.registry import RegisteredVersion, Registry, parse_version
 from personae.wire import AdapterChange, AdapterOutcome, Strength
+from serving.adapter_slots import room_for_guests
 from serving.change_log import WATCH, Action, Cause, ChangeLog
 from serving.engine_client import EngineClient
 from serving.guest_adapters import GuestAdapters
+from serving.holders import Holders
 from serving.ledger import Ledger, Pointer
 from serving.live_versions import LiveVersions, version_name
 from serving.loaded_adapters import LoadedAdapters
@@ -61,11 +66,13 @@ class Adapters:
     """Adapter versions of a cast on one base model.
 
     Args:
-        base_model, base_shapes, unload_grace_seconds, variants: see LoadedAdapters.
+        base_model, base_shapes, unload_grace_seconds, variants, holders: see LoadedAdapters.
         no_base_traffic: a sentence that says why the base model may not answer while adapters are
             loaded; None where it may.
         watch: whether a new version in the registry goes live by itself.
-        guests: how many versions and variants may be loaded beside those that pointers need.
+        guests: how many versions and variants may be loaded beside those that pointers need; fewer once
+            more personas are there than the engine was started for.
+        slots: how many adapters the engine takes in one batch, where that is known.
         guest_wait_seconds: how long a request waits for one to be loaded.
         observe: called as (persona, action, outcome) after each change, for metrics.
     """
@@ -81,9 +88,11 @@ class Adapters:
         base_shapes: Mapping[str, tuple[int, int]] | None = None,
         unload_grace_seconds: float = 30.0,
         variants: Path | None = None,
+        holders: Holders | None = None,
         no_base_traffic: str | None = None,
         watch: bool = False,
         guests: int = 4,
+        slots: int | None = None,
         guest_wait_seconds: float = 15.0,
         observe: Callable[[str, str, str], None] = lambda persona, action, outcome: None,
     ) -> None:
@@ -104,6 +113,7 @@ class Adapters:
             base_speaks_for_itself=no_base_traffic is None,
             unload_grace_seconds=unload_grace_seconds,
             variants=variants,
+            holders=holders,
         )
         self._live = LiveVersions(
             registry=registry,
@@ -113,9 +123,13 @@ class Adapters:
             base_model=base_model.id,
         )
         self._guests = GuestAdapters(
-            self._loaded, most=guests, needed=lambda: self._live.needed(cast)
+            self._loaded,
+            most=lambda: room_for_guests(len(cast), guests, slots),
+            needed=lambda: self._live.needed(cast),
         )
-        self._locks = {persona: asyncio.Lock() for persona in cast}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._leaving: set[str] = set()
+        """Personas that left the cast, as long as the engine holds something of them."""
         engine.bring_back = self._bring_back
 
     async def close(self) -> None:
@@ -168,14 +182,15 @@ class Adapters:
 
     def require_voice(self, persona: str, choice: Choice | None = None) -> None:
         """Raises EngineUnavailable: the base model would have to answer, and may not."""
-        if self._is_mute(persona) and self._best(choice) is None:
+        if self._is_mute(persona, choice) and self._best(choice) is None:
             name = self._cast[persona].display_name
             raise EngineUnavailable(f"{name} can't answer now. {self._no_base_traffic}")
 
-    def _is_mute(self, persona: str) -> bool:
+    def _is_mute(self, persona: str, choice: Choice | None = None) -> bool:
+        bare = choice is not None and not choice.wish.adapter
         return (
             self._no_base_traffic is not None
-            and self._live.speaking(persona) is None
+            and (bare or self._live.speaking(persona) is None)
             and bool(self._loaded)
         )
 
@@ -192,7 +207,8 @@ class Adapters:
         """
         self.require_voice(persona, choice)
         voice, version = self._best(choice), self._live.speaking(persona)
-        if voice is None and version is not None:
+        bare = choice is not None and not choice.wish.adapter
+        if voice is None and version is not None and not bare:
             voice = Voice(persona, version)
         if voice is None:
             notice = choice.notice(None, "normal") if choice else None
@@ -284,6 +300,24 @@ class Adapters:
         finally:
             self._loaded.serving = True
 
+    async def changed_elsewhere(self) -> list[str]:
+        """Personas whose pointer is not where this process last saw it.
+
+        Raises:
+            DiskFull, LedgerUnavailable: the ledger can't be read.
+        """
+        pointers = await asyncio.to_thread(self._ledger.pointers, self._base_model.id)
+        return [its for its in self._cast if pointers.get(its, Pointer()) != self.pointer(its)]
+
+    async def follow(self, persona: str) -> None:
+        """Let speak what the ledger says, once nobody is changing the persona here.
+
+        Raises:
+            EngineUnavailable: the engine does not answer.
+        """
+        async with self._locks[persona]:
+            await self._live.follow(persona)
+
     async def reconcile(self) -> None:
         """Mend what differs from the ledger, and let go what nobody needs.
 
@@ -301,6 +335,7 @@ class Adapters:
                 if self._watch:
                     await self._take_newest(persona)
                 await self._loaded.unload_idle(persona, keep=self._live.needed([persona]))
+        await self._unload_those_who_left()
 
     async def _take_newest(self, persona: str) -> None:
         """Watch mode: a version above all that ever were live goes live. A refused one is not asked
@@ -324,17 +359,64 @@ class Adapters:
             live = self.pointer(persona).live
             try:
                 async with self._log.refusals(persona, "reload", live, WATCH):
-                    await self._reload(persona, target, WATCH)
+                    try:
+                        await self._reload(persona, target, WATCH)
+                    except AdapterError:
+                        if persona not in await self.changed_elsewhere():
+                            raise
+                        await self._live.follow(persona)  # another gateway took it up first
                 return
             except AdapterError as err:
                 self._loaded.note_failure(target, str(err))
             except (DiskFull, LedgerUnavailable):
                 return
 
+    # -- the cast changes --------------------------------------------------------------------------
+
+    def silence(self, persona: str) -> None:
+        """Let nothing speak that was proven under other prompts, until `joined` has looked again."""
+        self._live.silence(persona)
+        self._loaded.doubt(persona)
+
+    async def joined(self, persona: str, *, engine_ready: bool = True) -> None:
+        """A persona is in the cast now, or is another than before: let its live version speak, if it fits.
+
+        Args:
+            engine_ready: False leaves that to `restore` or `reconcile`.
+
+        Raises:
+            EngineUnavailable: the engine does not answer; `restore` or `reconcile` sees to it later.
+        """
+        async with self._locks[persona]:
+            if persona not in self._cast:  # it left again
+                return
+            self._leaving.discard(persona)
+            self._loaded.doubt(persona)
+            self._live.adopt_later(persona)
+            if engine_ready:
+                await self._live.follow(persona)
+
+    async def left(self, persona: str) -> None:
+        """A persona is not in the cast any more: its versions go when nobody speaks with them."""
+        async with self._locks[persona]:
+            self._live.forget(persona)
+            self._leaving.add(persona)
+
+    async def _unload_those_who_left(self) -> None:
+        for persona in list(self._leaving):
+            async with self._locks[persona]:
+                if persona not in self._leaving:  # it came back
+                    continue
+                await self._loaded.unload_idle(persona, keep=())
+                if not self._loaded.holds_any_of(persona):
+                    self._leaving.discard(persona)
+
+    # ----------------------------------------------------------------------------------------------
+
     async def _bring_back(self, name: str) -> bool:
         """The engine does not know a voice that somebody holds: load it again, now."""
         voice = Voice.named(name)
-        if voice is None or voice.persona not in self._locks or not self._loaded.is_leased(name):
+        if voice is None or voice.persona not in self._cast or not self._loaded.is_leased(name):
             return False
         async with self._locks[voice.persona]:
             try:
@@ -343,14 +425,3 @@ class Adapters:
             except PersonaeError as err:
                 log.error("%s can't be loaded again: %s", name, err)
                 return False
-
-
-def engine_arguments_for(cast_size: int, slots: int, *, guests: int = 0) -> dict[str, int]:
-    """How many adapters the engine holds.
-
-    In one batch: every persona's live version, the guests beside them, one that is being tried, and a
-    free slot (see serving/vllm_plugin). In memory: twice that and two, so live and previous versions of
-    all fit beside those that drain. Source of the sizes: research on slot starvation.
-    """
-    on_device = max(slots, cast_size + guests + 2)
-    return {"max_loras": on_device, "max_cpu_loras": 2 * on_device + 2}

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from personae.errors import Busy, EngineUnavailable, PersonaeError
+from personae.feedback import BASE_ALONE
 from personae.logs import request_id_from
-from personae.persona import Cast
+from personae.persona import Persona
 from personae.prompt import fingerprint
 from personae.wire import Checks, Citation, Done, Meta, Timings, Usage
 from serving.adapters import Lease
@@ -22,10 +23,12 @@ from serving.chat_stream import ChatStream, StreamEnd
 from serving.metrics import Metrics
 from serving.orders import Order
 from serving.tracing import Trace
+from serving.traffic import Traffic
 from serving.wishes import Choice
 
 log = logging.getLogger(__name__)
 
+_NO_PERSONA = "The base model alone; not a persona."
 NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0)
 
 
@@ -69,6 +72,8 @@ class Run:
     @property
     def labels(self) -> tuple[str, str, str]:
         version = self.lease.version if self.lease else None
+        if self.order.voice == "base":
+            version = BASE_ALONE
         return self.order.task, self.order.persona.id, version or "none"
 
     def stop(self, reason: PersonaeError) -> None:
@@ -90,26 +95,36 @@ def done_event(run: Run, usage: Usage, told: Mapping[str, Any]) -> Done:
 class Accounts:
     """What is told and counted of answers."""
 
-    def __init__(self, metrics: Metrics, cast: Cast) -> None:
+    def __init__(self, metrics: Metrics, traffic: Traffic) -> None:
         self._metrics = metrics
-        self._fingerprints = {persona.id: fingerprint(persona) for persona in cast.values()}
+        self._traffic = traffic
+        self._fingerprints: dict[str, tuple[Persona, str]] = {}
 
     def meta(
         self, run: Run, citations: list[Citation], *notices: str | None, quoted: bool = False
     ) -> Meta:
-        persona = run.order.persona
+        persona, base_model = run.order.persona, run.order.base.model.id
+        alone = run.order.voice == "base"
         return Meta(
             request_id=run.request_id,
             persona=persona.id,
-            display_name=persona.display_name,
-            disclosure=persona.disclosure,
+            display_name=base_model if alone else persona.display_name,
+            disclosure=_NO_PERSONA if alone else persona.disclosure,
             adapter_version=run.lease.version if run.lease else None,
-            base_model=run.order.base.model.id,
-            prompt_fingerprint=self._fingerprints[persona.id],
+            base_model=base_model,
+            voice=run.order.voice,
+            prompt_fingerprint="" if alone else self._fingerprint(persona),
             citations=citations,
             notice=" ".join(notice for notice in notices if notice) or None,
             quoted=quoted,
         )
+
+    def _fingerprint(self, persona: Persona) -> str:
+        """Made once for each persona, as long as it stays as it is."""
+        known = self._fingerprints.get(persona.id)
+        if known is None or known[0] is not persona:
+            known = self._fingerprints[persona.id] = (persona, fingerprint(persona))
+        return known[1]
 
     def step(self, run: Run, step: str) -> None:
         self._metrics.steps.labels(run.order.task, run.order.persona.id, step).inc()
@@ -144,6 +159,14 @@ class Accounts:
         if run.outcome in (Busy.code, EngineUnavailable.code) and run.lease is None:
             self.step(run, "refused")
         self._metrics.answers.labels(task, persona, version, run.outcome).inc()
+        self._traffic.answered(
+            persona,
+            run.order.task,
+            run.outcome,
+            seconds=run.seconds,
+            first_token_seconds=run.first_token_seconds,
+            tokens=run.completion_tokens,
+        )
         run.trace.end(task=task, persona=persona, adapter_version=version, outcome=run.outcome)
         log.info(
             "answer %s task=%s persona=%s version=%s outcome=%s waited=%.2f seconds=%.2f",

@@ -25,6 +25,7 @@ from personae.config import DeadlineConfig, GatewayConfig
 from personae.errors import (
     Busy,
     EngineUnavailable,
+    GatewayRestarting,
     InternalError,
     PersonaeError,
 )
@@ -50,6 +51,7 @@ from serving.retrieval.quoting import quoted
 from serving.retrieval.retriever import Found, Retriever
 from serving.token_budget import Prompt
 from serving.tracing import Tracing
+from serving.traffic import Traffic
 from serving.unanswered import UnansweredNotes
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Answerer:
         bases: Bases,
         retriever: Retriever,
         metrics: Metrics,
+        traffic: Traffic,
         deadlines: DeadlineConfig,
         gateway: GatewayConfig,
         tracing: Tracing,
@@ -85,7 +88,8 @@ class Answerer:
         self._bases = bases
         self._retriever = retriever
         self._metrics = metrics
-        self._accounts = Accounts(metrics, cast)
+        self._traffic = traffic
+        self._accounts = Accounts(metrics, traffic)
         self._deadlines = deadlines
         self._gateway = gateway
         self._tracing = tracing
@@ -179,7 +183,7 @@ class Answerer:
             base.admission.close(lambda: _restarting("The server is being restarted."))
 
     def require_open(self) -> None:
-        """Raises EngineUnavailable, with a time to retry, once the server is being stopped."""
+        """Raises GatewayRestarting, with a time to retry, once the server is being stopped."""
         if self._draining:
             raise _restarting("The server is being restarted.")
 
@@ -266,6 +270,7 @@ class Answerer:
         told, told_at = 0, 0.0
         with run.trace.span("queue"):
             while not ticket.granted:
+                self._traffic.waiting(sum(each.admission.waiting for each in self._bases))
                 position = ticket.position
                 if position != told or time.monotonic() - told_at > _REPEAT_SECONDS:
                     told, told_at = position, time.monotonic()
@@ -285,7 +290,7 @@ class Answerer:
             self._accounts.step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
         with order.base.adapters.lease(order.persona.id, run.choice) as run.lease:
-            if order.task == "ask" and declines(order.persona.retrieval.mode, found):
+            if order.seeks and declines(order.persona.retrieval.mode, found):
                 for event in self._declined(run, found):
                     yield event
                 return
@@ -329,7 +334,7 @@ class Answerer:
 
     async def _find(self, run: Run, effort: Effort) -> Found:
         order = run.order
-        if order.task == "rewrite":
+        if not order.seeks:
             return Found([], [])
         began = time.monotonic()
         with run.trace.span("retrieve"):
@@ -351,7 +356,8 @@ class Answerer:
         strength: Strength = (
             "normal"  # of an adapter it is in the weights, and the prompt is the trained one
         )
-        if run.lease.version is None:  # an adapter holds the voice; a base model is shown it
+        # An adapter holds the voice; a base model is shown it.
+        if run.lease.version is None and order.voice != "base":
             strength = order.wish.strength
             if order.task == "rewrite":
                 style = await self._retriever.style(order.persona, order.text)
@@ -361,9 +367,12 @@ class Answerer:
 
     def _spoken_meta(self, run: Run, found: Found, effort: Effort) -> Meta:
         order = run.order
-        version = run.lease.version if run.lease else None
-        notices = [self.notice(order.persona, version, sources=order.task == "ask")]
-        notices.append(run.lease.notice if run.lease else None)
+        notices = [run.lease.notice if run.lease else None]
+        if order.voice == "persona":
+            version = run.lease.version if run.lease else None
+            notices.insert(0, self.notice(order.persona, version, sources=order.seeks))
+        elif order.voice == "prompted":
+            notices.append("The base model by prompt only, without a trained voice.")
         if effort is Effort.SHORT and order.task == "ask":
             notices.append(
                 "Many people are waiting, so this answer is shorter and leans on fewer passages."
@@ -397,7 +406,7 @@ class Answerer:
         """
         self._accounts.refusal(run, refusal.code)
         order = run.order
-        may = self._gateway.quote_when_busy and order.task == "ask" and not self._draining
+        may = self._gateway.quote_when_busy and order.seeks and not self._draining
         if not may or self._quoting >= _MOST_QUOTING:
             raise refusal
         self._quoting += 1
@@ -424,5 +433,5 @@ class Answerer:
         return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
 
 
-def _restarting(sentence: str) -> EngineUnavailable:
-    return EngineUnavailable(sentence, retry_after_seconds=_RESTART_SECONDS)
+def _restarting(sentence: str) -> GatewayRestarting:
+    return GatewayRestarting(sentence, retry_after_seconds=_RESTART_SECONDS)

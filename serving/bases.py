@@ -6,12 +6,12 @@ speaks on the first. Everything else of the gateway asks here and never counts e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personae.manifest import BaseModelRef
-from personae.persona import Cast
+from personae.persona import Cast, Persona
 from serving.adapters import Adapters
 from serving.admission import Admission
 from serving.engine_host import EngineHost
@@ -37,18 +37,23 @@ class Bases:
 
     Args:
         bases: the first is the default.
-        of_persona: persona id → index into `bases`.
+        number_of: a persona's place in `bases`.
     """
 
-    def __init__(self, cast: Cast, bases: Sequence[Base], of_persona: Mapping[str, int]) -> None:
+    def __init__(
+        self, cast: Cast, bases: Sequence[Base], number_of: Callable[[Persona], int]
+    ) -> None:
         self._cast = cast
         self._bases = list(bases)
-        self._of_persona = dict(of_persona)
+        self._number_of = number_of
 
     def of(self, persona: str) -> Base:
         """Raises UnknownPersona: there is none of that name."""
-        self._cast[persona]
-        return self._bases[self._of_persona[persona]]
+        return self.for_persona(self._cast[persona])
+
+    def for_persona(self, persona: Persona) -> Base:
+        """The one that a persona speaks on, whether it is in the cast or not."""
+        return self._bases[self._number_of(persona)]
 
     def problem(self, persona: str) -> str | None:
         """Why a persona does not speak as it should; None when it does."""

@@ -28,7 +28,7 @@ from serving.chat_stream import ChatStream, reason
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
-_CONTROL_SECONDS = 10.0
+CONTROL_SECONDS = 10.0
 _LOAD_SECONDS = 120.0
 _CANDIDATES = 5
 
@@ -170,7 +170,7 @@ class EngineClient:
             EngineUnavailable: the engine is gone, too slow or too busy.
         """
         request: dict[str, Any] = {
-            "model": model,
+            "model": self._called(model),
             "messages": list(messages),
             "temperature": 0.0,
             "max_tokens": max_tokens,
@@ -208,7 +208,7 @@ class EngineClient:
             headers: sent along (request id, trace).
         """
         body = {
-            "model": model,
+            "model": self._called(model),
             "messages": list(messages),
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -245,6 +245,10 @@ class EngineClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
         )
 
+    def _called(self, model: str) -> str:
+        """What the engine calls a model of ours."""
+        return model
+
     async def _bring_back(self, model: str) -> bool:
         return self.bring_back is not None and await self.bring_back(model)
 
@@ -261,7 +265,7 @@ class EngineClient:
         method: str,
         path: str,
         body: dict[str, Any] | None = None,
-        seconds: float = _CONTROL_SECONDS,
+        seconds: float = CONTROL_SECONDS,
     ) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         try:

@@ -85,9 +85,19 @@ def engine_environment(
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    if config.kv_cache_gib is not None:
-        kept["VLLM_CPU_KVCACHE_SPACE"] = f"{config.kv_cache_gib:g}"
-    return kept
+    return kept | cpu_variables(config)
+
+
+def cpu_variables(config: EngineConfig) -> dict[str, str]:
+    """What vLLM's CPU build is told by its environment; nothing for an engine on a GPU."""
+    if config.kv_cache_gib is None:
+        return {}
+    return {
+        "VLLM_CPU_KVCACHE_SPACE": str(config.kv_cache_gib),
+        # PyTorch would compile a small kernel for the log-probabilities, also with --enforce-eager: four to
+        # five seconds of the first canary, and a C++ compiler, for nothing that could be measured.
+        "TORCHDYNAMO_DISABLE": "1",
+    }
 
 
 class EngineHost:

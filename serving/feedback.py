@@ -10,13 +10,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from personae.feedback import Answered, Rated, Revision, ShownPassage
-from personae.wire import (
+from personae.feedback import BASE_ALONE, Answered, Rated, Revision, ShownPassage
+from personae.feedback_wire import (
     FeedbackKept,
     FeedbackOfVersion,
     FeedbackReason,
@@ -24,9 +24,9 @@ from personae.wire import (
     FeedbackRequest,
     FeedbackSummary,
     RevisionRequest,
-    Surface,
 )
-from serving.ledger import database_failures, make_tables
+from personae.wire import Surface
+from serving.ledger import database_failures, make_tables, overwrite_deleted
 
 MOST_KEPT = 10_000
 _REASONS_SHOWN = 20
@@ -89,7 +89,7 @@ class Feedback:
         Args:
             passages: those that the request names, in its order.
         """
-        own = (_ratings.c.request_id == request.request_id) & (
+        own = (_ratings.c.request_id == _storable(request.request_id)) & (
             _ratings.c.who == _hashed(request.user, request.surface)
         )
         if request.rating is None:
@@ -103,7 +103,7 @@ class Feedback:
 
     def revise(self, request: RevisionRequest, passages: Sequence[ShownPassage]) -> FeedbackReceipt:
         """Keep a revision in place of the answer's earlier one; an empty one only takes that one back."""
-        its = _revisions.c.request_id == request.request_id
+        its = _revisions.c.request_id == _storable(request.request_id)
         if not request.revision.strip():
             return self._take_back(_revisions, its)
         values = _values(request, passages) | {
@@ -126,10 +126,11 @@ class Feedback:
                     theirs = (table.c.who == who) | (table.c.asked_by == who)
                     personas |= set(connection.scalars(sa.select(table.c.persona).where(theirs)))
                     deleted += connection.execute(table.delete().where(theirs)).rowcount
+        overwrite_deleted(self._engine)
         return deleted, personas
 
     def of_person(self, user: str, surface: Surface) -> list[FeedbackKept]:
-        """What `forget` would delete, the oldest first. Who else rated their questions is not told."""
+        """What `forget` would delete, the oldest first; what others said of their answers is not told."""
         who, kept = _hashed(user, surface), list[FeedbackKept]()
         with database_failures("the feedback can't be read"):
             self._make()
@@ -137,7 +138,8 @@ class Feedback:
                 for table in (_ratings, _revisions):
                     theirs = (table.c.who == who) | (table.c.asked_by == who)
                     for row in connection.execute(sa.select(table).where(theirs)).mappings():
-                        kept.append(FeedbackKept.model_validate(dict(row)))
+                        words = dict(row) if row["who"] == who else _without_opinion(dict(row))
+                        kept.append(FeedbackKept.model_validate(words))
         return sorted(kept, key=lambda one: one.at)
 
     def ratings(self, persona: str) -> list[Rated]:
@@ -260,7 +262,7 @@ def _values(request: FeedbackRequest, passages: Sequence[ShownPassage]) -> dict[
         "request_id": request.request_id,
         "persona": request.persona,
         "task": request.task,
-        "adapter_version": request.adapter_version,
+        "adapter_version": BASE_ALONE if request.voice == "base" else request.adapter_version,
         "base_model": request.base_model,
         "prompt_fingerprint": request.prompt_fingerprint,
         "strength": request.strength,
@@ -273,6 +275,12 @@ def _values(request: FeedbackRequest, passages: Sequence[ShownPassage]) -> dict[
         "who": _hashed(request.user, request.surface),
         "asked_by": _hashed(request.asked_by or request.user, request.surface),
         "surface": request.surface,
+    }
+
+
+def _without_opinion(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in row.items() if name not in ("rating", "reason", "revision")
     }
 
 

@@ -1,10 +1,10 @@
 """Feedback over HTTP: ratings by everybody, revisions and exports by the operator.
 
-    POST /v1/feedback                       wire.FeedbackRequest → FeedbackReceipt
-    POST /v1/feedback/forget                wire.ForgetRequest → FeedbackForgotten
-    POST /v1/feedback/mine                  wire.ForgetRequest → FeedbackOfPerson
-    POST /admin/revisions                   wire.RevisionRequest → FeedbackReceipt
-    GET  /admin/feedback/{persona}          wire.FeedbackSummary
+    POST /v1/feedback                       feedback_wire.FeedbackRequest → FeedbackReceipt
+    POST /v1/feedback/forget                feedback_wire.ForgetRequest → FeedbackForgotten
+    POST /admin/people/feedback             feedback_wire.ForgetRequest → FeedbackOfPerson
+    POST /admin/revisions                   feedback_wire.RevisionRequest → FeedbackReceipt
+    GET  /admin/feedback/{persona}          feedback_wire.FeedbackSummary
     GET  /admin/feedback/{persona}/export?format=kto|dpo|sft|revisions     JSON Lines
 
 The passages that a request names are looked up at once, while they are what was shown. After every revision
@@ -23,19 +23,20 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from personae.errors import RequestError
-from personae.feedback import ShownPassage, write_revisions
-from personae.persona import Cast
-from personae.prompt import holds_special_tokens
-from personae.registry import Registry
-from personae.wire import (
+from personae.feedback import BASE_ALONE, ShownPassage, write_revisions
+from personae.feedback_wire import (
     FeedbackForgotten,
     FeedbackFormat,
     FeedbackOfPerson,
+    FeedbackReceipt,
     FeedbackRequest,
     ForgetRequest,
     RevisionRequest,
-    parse_request,
 )
+from personae.persona import Cast
+from personae.prompt import holds_special_tokens
+from personae.registry import Registry
+from personae.wire import parse_request
 from serving.feedback import Feedback
 from serving.feedback_export import exported
 from serving.metrics import Metrics
@@ -72,7 +73,7 @@ class FeedbackApi:
         return [
             web.post("/v1/feedback", self.rate),
             web.post("/v1/feedback/forget", self.forget),
-            web.post("/v1/feedback/mine", self.mine),
+            web.post("/admin/people/feedback", self.of_person),
             web.post("/admin/revisions", self.revise),
             web.get("/admin/feedback/{persona}", self.summary),
             web.get("/admin/feedback/{persona}/export", self.export),
@@ -94,20 +95,16 @@ class FeedbackApi:
                 "learn them. Take them out and send it again."
             )
         passages = await self._shown(revised)
-        receipt = await asyncio.to_thread(self._feedback.revise, revised, passages)
-        await asyncio.to_thread(self._lay_down, [revised.persona])
+        receipt = await asyncio.to_thread(self._revise, revised, passages)
         if receipt.id or receipt.replaced:
             await self._count(revised, "revision" if receipt.id else "taken_back")
         return _json(receipt)
 
     async def forget(self, request: web.Request) -> web.Response:
         whom = parse_request(ForgetRequest, await request.read())
-        deleted, personas = await asyncio.to_thread(self._feedback.forget, whom.user, whom.surface)
-        # Those of the cast always: a file that could not be written the last time is written now.
-        await asyncio.to_thread(self._lay_down, sorted({*self._cast, *personas}))
-        return _json(FeedbackForgotten(deleted=deleted))
+        return _json(await asyncio.to_thread(self._forget, whom))
 
-    async def mine(self, request: web.Request) -> web.Response:
+    async def of_person(self, request: web.Request) -> web.Response:
         whom = parse_request(ForgetRequest, await request.read())
         kept = await asyncio.to_thread(self._feedback.of_person, whom.user, whom.surface)
         return _json(FeedbackOfPerson(feedback=kept))
@@ -137,6 +134,21 @@ class FeedbackApi:
             for name, passage in zip(request.passages, found, strict=True)
         ]
 
+    # -- in one thread from the database to the file, which a client that leaves can't stop in between --
+
+    def _revise(
+        self, revised: RevisionRequest, passages: Sequence[ShownPassage]
+    ) -> FeedbackReceipt:
+        receipt = self._feedback.revise(revised, passages)
+        self._lay_down([revised.persona])
+        return receipt
+
+    def _forget(self, whom: ForgetRequest) -> FeedbackForgotten:
+        deleted, personas = self._feedback.forget(whom.user, whom.surface)
+        # Those of the cast always: a file that could not be written the last time is written now.
+        self._lay_down(sorted({*self._cast, *personas}))
+        return FeedbackForgotten(deleted=deleted)
+
     def _lay_down(self, personas: Sequence[str]) -> None:
         with self._one_writer:  # or an older state could be written last
             for persona in personas:
@@ -145,7 +157,9 @@ class FeedbackApi:
     async def _count(self, request: FeedbackRequest, kind: Kind) -> None:
         """By version, where it is one: a label takes no word of a client's."""
         version = request.adapter_version or "none"
-        if request.adapter_version is not None:
+        if request.voice == "base":
+            version = BASE_ALONE
+        elif request.adapter_version is not None:
             known = await asyncio.to_thread(self._registry.versions, request.persona)
             if version not in {found.name for found in known}:
                 version = "unknown"

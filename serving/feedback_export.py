@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from personae.feedback import Answered, Rated, Revision, lines_of
+from personae.feedback_wire import FeedbackFormat
 from personae.persona import Persona
 from personae.prompt import Message
-from personae.wire import FeedbackFormat
 from serving.retrieval.words import tokens
 
 

@@ -1,5 +1,6 @@
 """The gateway's HTTP surface: routes, keys, errors, streams. aiohttp, one process.
 
+    GET  /, /console/…                   the web console (serving.console, serving.console_api)
     POST /v1/ask, /v1/rewrite            wire.AskRequest, RewriteRequest → events or one Completion
     GET  /v1/personas                    wire.PersonaList
     GET  /v1/models, POST /v1/chat/completions   OpenAI-compatible (serving.openai_api)
@@ -9,7 +10,8 @@
     /v1/feedback, /admin/revisions, /admin/feedback     what people think of answers (serving.feedback_api)
     GET  /healthz, /readyz, /metrics     this process lives; it can answer; its numbers
 
-It turns HTTP into calls and results into HTTP, and decides nothing else.
+It turns HTTP into calls and results into HTTP, and decides nothing else; who may call is `serving.access`'s
+business, ids and errors are `serving.middleware`'s.
 """
 
 from __future__ import annotations
@@ -17,26 +19,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import hmac
 import json
-import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel, SecretStr
 
 from personae.config import GatewayConfig
-from personae.errors import (
-    InternalError,
-    PersonaeError,
-    RequestError,
-    Unauthorized,
-    UnknownRoute,
-    from_wire,
-)
-from personae.logs import current_request, request_id_from
+from personae.errors import InternalError, PersonaeError, from_wire
 from personae.persona import Cast
 from personae.wire import (
     AdapterChange,
@@ -48,7 +39,6 @@ from personae.wire import (
     ErrorEvent,
     Event,
     Meta,
-    PersonaCard,
     PersonaList,
     RewriteRequest,
     UnansweredCleared,
@@ -57,20 +47,19 @@ from personae.wire import (
     encode_event,
     parse_request,
 )
+from serving.access import keys
 from serving.adapter_report import AdapterReport
-from serving.answer_run import Origin
 from serving.answers import Answerer
 from serving.bases import Bases
+from serving.console_api.sessions import Sessions
 from serving.feedback_api import FeedbackApi
 from serving.metrics import Metrics
+from serving.middleware import errors, named, origin_of, tell_request_id
 from serving.openai_api import OpenAIApi
+from serving.persona_cards import PersonaCards
 from serving.retrieval.retriever import Retriever
 from serving.streams import SSE_HEADERS, kept_alive
 from serving.unanswered import Unanswered
-
-log = logging.getLogger(__name__)
-
-_REQUEST_ID = web.RequestKey("request_id", str)
 
 
 def make_app(
@@ -84,17 +73,28 @@ def make_app(
     metrics: Metrics,
     unanswered: Unanswered,
     feedback: FeedbackApi,
+    cards: PersonaCards,
+    sessions: Sessions,
+    console: Iterable[web.RouteDef],
     admin_key: SecretStr | None,
     api_key: SecretStr | None,
 ) -> web.Application:
-    """The gateway over its parts. Without an `admin_key` every admin request is refused."""
-    routes = _Routes(cast, answerer, bases, report, retriever, metrics, unanswered)
+    """The gateway over its parts. Without an `admin_key` every admin request is refused.
+
+    Args:
+        console: routes of the web console, but its sign-in.
+    """
+    routes = _Routes(cast, cards, answerer, bases, report, retriever, metrics, unanswered)
     openai = OpenAIApi(cast=cast, answerer=answerer, origin_of=origin_of)
     app = web.Application(
         client_max_size=config.max_request_bytes,
-        middlewares=[_named, _errors, _keys(admin_key=admin_key, api_key=api_key)],
+        middlewares=[
+            named,
+            errors,
+            keys(admin_key=admin_key, api_key=api_key, sessions=sessions, hosts=config.hosts),
+        ],
     )
-    app.on_response_prepare.append(_tell_request_id)
+    app.on_response_prepare.append(tell_request_id)
     app.add_routes(
         [
             web.post("/v1/ask", routes.ask),
@@ -110,6 +110,8 @@ def make_app(
             web.get("/admin/unanswered/{persona}", routes.unanswered),
             web.delete("/admin/unanswered/{persona}", routes.clear_unanswered),
             *feedback.routes(),
+            *sessions.routes(),
+            *console,
             web.get("/healthz", routes.healthz),
             web.get("/readyz", routes.readyz),
             web.get("/metrics", routes.metrics),
@@ -122,6 +124,7 @@ class _Routes:
     def __init__(
         self,
         cast: Cast,
+        cards: PersonaCards,
         answerer: Answerer,
         bases: Bases,
         report: AdapterReport,
@@ -130,6 +133,7 @@ class _Routes:
         unanswered: Unanswered,
     ) -> None:
         self._cast = cast
+        self._cards = cards
         self._answerer = answerer
         self._bases = bases
         self._report = report
@@ -144,32 +148,7 @@ class _Routes:
         return await self._answer(request, parse_request(RewriteRequest, await request.read()))
 
     async def personas(self, request: web.Request) -> web.Response:
-        cards = []
-        for persona in self._cast.values():
-            base = self._bases.of(persona.id)
-            version = base.adapters.live_version(persona.id)
-            problems = [
-                base.adapters.forced_notice(persona.id),
-                self._bases.problem(persona.id),
-                self._retriever.problem(persona.id),
-            ]
-            sentences = [self._answerer.notice(persona, version), *problems]
-            cards.append(
-                PersonaCard(
-                    id=persona.id,
-                    display_name=persona.display_name,
-                    description=persona.description,
-                    disclosure=persona.disclosure,
-                    base_model=base.model.id,
-                    adapter_version=version,
-                    passages=self._retriever.passages(persona.id),
-                    notice=" ".join(sentence for sentence in sentences if sentence) or None,
-                    max_question_characters=persona.ask.max_question_characters,
-                    max_text_characters=persona.rewrite.max_text_characters,
-                    picture=persona.picture,
-                )
-            )
-        return _json(PersonaList(personas=cards))
+        return _json(PersonaList(personas=self._cards.all()))
 
     async def adapter_list(self, request: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._report.versions))
@@ -280,11 +259,6 @@ async def stream_events(
     return response
 
 
-def origin_of(request: web.Request) -> Origin:
-    """The request's id and the caller's trace."""
-    return Origin(request_id=request[_REQUEST_ID], trace_headers=request.headers)
-
-
 async def whole(events: AsyncGenerator[Event, None]) -> Completion:
     """All the events of an answer in one piece.
 
@@ -303,85 +277,6 @@ async def whole(events: AsyncGenerator[Event, None]) -> Completion:
         elif isinstance(event, Done) and meta is not None:
             return Completion(text="".join(pieces).strip(), meta=meta, done=event)
     raise InternalError("The answer ended without an end. Please ask again.")
-
-
-def error_response(error: PersonaeError) -> web.Response:
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    return web.json_response({"error": error.to_wire()}, status=error.http_status, headers=headers)
-
-
-@web.middleware
-async def _named(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every request has an id, the caller's or ours, and every log line inside it carries it."""
-    request[_REQUEST_ID] = request_id_from(request.headers.get("X-Request-Id"))
-    token = current_request.set(request[_REQUEST_ID])
-    try:
-        return await handler(request)
-    finally:
-        current_request.reset(token)
-
-
-async def _tell_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    if request_id := request.get(_REQUEST_ID):
-        response.headers["X-Request-Id"] = request_id
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The one place where exceptions become replies."""
-    try:
-        return await handler(request)
-    except PersonaeError as err:
-        return error_response(err)
-    except web.HTTPRequestEntityTooLarge:
-        return error_response(
-            RequestError("The request is too large. Send a shorter text, or send it in parts.")
-        )
-    except web.HTTPNotFound:
-        return error_response(UnknownRoute(f"There is nothing at {request.path}."))
-    except web.HTTPException as err:
-        body = {"error": RequestError(f"{err.reason} ({request.method} {request.path}).").to_wire()}
-        return web.json_response(body, status=err.status)
-    except Exception:
-        log.exception("a request to %s failed", request.path)
-        return error_response(InternalError("Something went wrong on our side, and it was logged."))
-
-
-def _keys(*, admin_key: SecretStr | None, api_key: SecretStr | None) -> Middleware:
-    """`/admin` needs the admin key, `/v1` the API key if there is one; the rest is open."""
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith("/admin"):
-            if admin_key is None:
-                raise Unauthorized(
-                    "This gateway has no admin key. Set PERSONAE_ADMIN_KEY and start it again."
-                )
-            if not _bears(request, admin_key):
-                raise Unauthorized(
-                    "Changing adapters needs the admin key: send it as "
-                    "`Authorization: Bearer <key>`. It is PERSONAE_ADMIN_KEY of the gateway."
-                )
-        elif (
-            request.path.startswith("/v1") and api_key is not None and not _bears(request, api_key)
-        ):
-            raise Unauthorized(
-                "This gateway asks for an API key: send it as `Authorization: Bearer <key>`. "
-                "It is PERSONAE_API_KEY of the gateway."
-            )
-        return await handler(request)
-
-    return check
-
-
-def _bears(request: web.Request, key: SecretStr) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    wanted = key.get_secret_value().encode()
-    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), wanted)
 
 
 def _json(model: BaseModel) -> web.Response:

@@ -25,12 +25,16 @@ class GuestAdapters:
     """Guests in one engine.
 
     Args:
-        most: how many may be loaded at a time.
+        most: how many may be loaded at a time, as things stand.
         needed: names of the versions that pointers need.
     """
 
     def __init__(
-        self, loaded: LoadedAdapters, *, most: int, needed: Callable[[], Collection[str]]
+        self,
+        loaded: LoadedAdapters,
+        *,
+        most: Callable[[], int],
+        needed: Callable[[], Collection[str]],
     ) -> None:
         self._loaded = loaded
         self._most = most
@@ -51,7 +55,7 @@ class GuestAdapters:
         if task is None:
             if left <= 0:
                 return "later"
-            if len(self._loads) > self._most:  # those in line for a place would fill them all
+            if len(self._loads) > self._most():  # those in line for a place would fill them all
                 return "full"
             task = asyncio.create_task(self._load(voice), name=f"load {voice.name}")
             self._loads[voice.name] = task
@@ -97,7 +101,7 @@ class GuestAdapters:
                 for other in self._loaded.voices
                 if other != voice and other.name not in self._needed()
             ]
-            if len(guests) < self._most:
+            if len(guests) < self._most():
                 return True
             if not await self._loaded.unload_longest_idle(guests):
                 return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import re
 import sqlite3
 import time
@@ -19,6 +20,8 @@ import sqlalchemy as sa
 
 from personae.database import database_url
 from personae.errors import ConfigError, DiskFull, LedgerUnavailable
+
+log = logging.getLogger(__name__)
 
 # Without prepared statements a pooler such as PgBouncer may stand in between.
 _FOREIGN = {"connect_timeout": 10, "prepare_threshold": None}
@@ -140,6 +143,16 @@ class Ledger:
         with database_failures(consequence), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return Pointer(live=row.live, previous=row.previous) if row else Pointer()
+
+    def pointers(self, base_model: str) -> dict[str, Pointer]:
+        """The pointers of all personas on a base model."""
+        query = sa.select(_pointers.c.persona, _pointers.c.live, _pointers.c.previous).where(
+            _pointers.c.base_model == base_model
+        )
+        consequence = "it is not known which versions are live"
+        with database_failures(consequence), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return {row.persona: Pointer(live=row.live, previous=row.previous) for row in rows}
 
     def newest_ever_live(self, persona: str, base_model: str) -> int:
         """The highest version that ever was live; 0 if none was."""
@@ -271,6 +284,20 @@ def _is_being_made(cause: BaseException | None) -> bool:
         return re.search("already exists|is locked", str(cause)) is not None
     # PostgreSQL: unique_violation (in its own tables), duplicate_object, duplicate_table
     return getattr(cause, "sqlstate", None) in ("23505", "42710", "42P07")
+
+
+def overwrite_deleted(engine: sa.Engine) -> None:
+    """SQLite: empty the journal beside the database, where deleted words stand until it is written over.
+
+    Where another program reads just now, that is left to its next round. PostgreSQL: see its vacuum.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sa.exc.SQLAlchemyError as err:  # it is deleted all the same
+        log.warning("the journal of the database was not emptied: %s", type(err).__name__)
 
 
 @contextlib.contextmanager

@@ -70,6 +70,17 @@ class LiveVersions:
             names |= {Voice(persona, version).name for version in versions if version is not None}
         return names
 
+    def silence(self, persona: str) -> None:
+        """Let no version speak until `follow` has looked again."""
+        self._speaking.pop(persona, None)
+
+    def forget(self, persona: str) -> None:
+        """It has left the cast. What the ledger says of it stays there."""
+        self.silence(persona)
+        self._pointers.pop(persona, None)
+        self._problems.pop(persona, None)
+        self._to_adopt.discard(persona)
+
     def adopt_later(self, persona: str) -> None:
         """Let the newest version that fits go live at the next look, if no version is live then."""
         if self.pointer(persona).live is None:

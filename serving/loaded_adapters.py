@@ -23,6 +23,7 @@ from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry
 from serving.canary import canary
 from serving.engine_client import EngineClient, GreedyAnswer
+from serving.holders import Holders
 from serving.variants import Variants, Voice
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class LoadedAdapters:
         base_speaks_for_itself: False on an engine that mixes adapters into the base's answers.
         unload_grace_seconds: how long a version that nobody needs stays.
         variants: where versions at other strengths are kept; None takes a folder beside the registry's.
+        holders: of an engine that other gateways may use too; None: it is ours alone.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class LoadedAdapters:
         base_speaks_for_itself: bool,
         unload_grace_seconds: float,
         variants: Path | None = None,
+        holders: Holders | None = None,
     ) -> None:
         self._cast = cast
         self._registry = registry
@@ -71,6 +74,7 @@ class LoadedAdapters:
         self._base_speaks_for_itself = base_speaks_for_itself
         self._unload_grace_seconds = unload_grace_seconds
         self._variants = Variants(variants or registry.root.parent / "variants")
+        self._holders = holders
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Loading and unloading of one name go one after the other."""
         self._proven: dict[str, object] = {}
@@ -113,7 +117,8 @@ class LoadedAdapters:
         try:
             yield
         finally:
-            self._last_held[name] = time.monotonic()
+            if name in self._in_engine:  # not of whatever name a request brings
+                self._last_held[name] = time.monotonic()
             self._leases[name] -= 1
             if not self._leases[name]:
                 del self._leases[name]
@@ -127,6 +132,18 @@ class LoadedAdapters:
         self._proven.clear()
         self._failures.clear()
         self._base_answers.clear()
+
+    def doubt(self, persona: str) -> None:
+        """The persona is another than before: nothing of it is proven, and what failed may be tried again."""
+        for kept in (self._proven, self._failures):
+            for name in [name for name in kept if name.startswith(f"{persona}@v")]:
+                del kept[name]
+        self._sound = {name for name in self._sound if not name.startswith(f"{persona}@v")}
+        self._base_answers.pop(persona, None)
+
+    def holds_any_of(self, persona: str) -> bool:
+        """Whether the engine holds a version of a persona, in the cast or not."""
+        return any(name.startswith(f"{persona}@v") for name in self._in_engine)
 
     async def tidy(self) -> None:
         """Delete variants of versions that are gone. For a fresh engine, which holds none."""
@@ -161,8 +178,9 @@ class LoadedAdapters:
         async with self._turns[name]:
             if name in self._sound:
                 return
-            await self._engine.load_adapter(name, target.folder)
+            await self._load(name, target.folder)
             self._in_engine.add(name)
+            self._last_held[name] = time.monotonic()
             if self._proven.get(name) != stamp:
                 await self._ask_canary(target)
             self._sound.add(name)
@@ -170,6 +188,17 @@ class LoadedAdapters:
             self._failures.pop(name, None)
             if target.manifest is not None and target.manifest.forced_notice is not None:
                 self._forced[name] = target.manifest.forced_notice
+
+    async def _load(self, name: str, folder: Path) -> None:
+        if self._holders is None:
+            await self._engine.load_adapter(name, folder)
+            return
+        await self._holders.hold(name)  # first: nobody else unloads it meanwhile
+        try:
+            await self._engine.load_adapter(name, folder)
+        except PersonaeError:
+            await self._holders.unloaded(name)
+            raise
 
     async def _ask_canary(self, target: RegisteredVersion) -> None:
         try:
@@ -292,11 +321,17 @@ class LoadedAdapters:
 
     async def _unload_now(self, name: str) -> None:
         self._sound.discard(name)  # first: nobody takes it up while it goes
+        if self._holders is not None and not await self._holders.let_go(name):
+            self._idle_since.pop(name, None)  # asked again after another grace
+            return
         try:
             await self._engine.unload_adapter(name)
         except PersonaeError as err:
             log.warning("%s could not be unloaded: %s", name, err)
             return
+        finally:
+            if self._holders is not None:
+                await self._holders.unloaded(name)
         log.info("%s unloaded", name)
         self._in_engine.discard(name)
         self._idle_since.pop(name, None)

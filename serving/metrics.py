@@ -6,6 +6,8 @@ that are words of this program.
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
@@ -93,6 +95,11 @@ class Metrics:
             "Restarts of an engine of ours since the gateway began",
             ("base_model",),
         )
+
+    def forget(self, persona: str) -> None:
+        """It left the cast: what is measured of it now is nothing; what was counted stays."""
+        with contextlib.suppress(KeyError):
+            self.waiting.remove(persona)
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from personae.errors import EmptyText, TextTooLong
+from personae.errors import EmptyText, RequestError, TextTooLong
 from personae.persona import Persona, Sampling
 from personae.prompt import Message
-from personae.wire import AskRequest, RewriteRequest
+from personae.wire import AskRequest, RewriteRequest, Speaking
 from serving.admission import Effort
 from serving.bases import Base
 from serving.retrieval.search import Filters
@@ -34,6 +34,7 @@ class Order:
         filters: of which writing the answer may be.
         wish: which version, at which strength.
         keep: whether the question may be kept for the operator.
+        voice: who answers.
     """
 
     task: Literal["ask", "rewrite"]
@@ -47,6 +48,19 @@ class Order:
     filters: Filters | None = None
     wish: Wish = field(default_factory=Wish)
     keep: bool = True
+    voice: Speaking = "persona"
+
+    @property
+    def seeks(self) -> bool:
+        """Whether its answer leans on passages of the writing, and is checked against them."""
+        return self.task == "ask" and self.voice != "base"
+
+    @property
+    def system(self) -> str:
+        """The system prompt; empty where the base model alone is asked."""
+        if self.voice == "base":
+            return ""
+        return self.persona.ask.system if self.task == "ask" else self.persona.rewrite.system
 
     def sampling(self, effort: Effort) -> dict[str, Any]:
         """Parameters of the chat API: the persona's, then the request's."""
@@ -73,11 +87,10 @@ class Order:
     def most_tokens(self) -> int:
         """What prompt and answer may take of the engine's cache, rather too much than too little."""
         persona = self.persona
-        system = persona.ask.system if self.task == "ask" else persona.rewrite.system
-        characters = len(system) + len(self.text) + sum(map(len, persona.style_anchors))
+        characters = len(self.system) + len(self.text) + sum(map(len, persona.style_anchors))
         characters += sum(len(message["content"]) for message in self.history)
         tokens = characters / _CHARACTERS_PER_TOKEN
-        if self.task == "ask":
+        if self.seeks:
             words = persona.retrieval.passages * persona.retrieval.passage_words
             tokens += words * _TOKENS_PER_WORD
         return int(tokens) + int(self.sampling(Effort.FULL)["max_tokens"])
@@ -96,8 +109,13 @@ def check(
             beside the request; its own are taken otherwise.
 
     Raises:
-        EmptyText, TextTooLong: with what to do.
+        EmptyText, TextTooLong, RequestError: with what to do.
     """
+    if request.voice != "persona" and request.adapter_version is not None:
+        raise RequestError(
+            f'voice "{request.voice}" speaks without an adapter: leave out adapter_version, or take voice '
+            '"persona".'
+        )
     overrides = {
         name: value
         for name in ("temperature", "max_tokens")
@@ -112,12 +130,12 @@ def check(
         ]
         history = history or turns
         filters = Filters(request.since, request.until, request.source)
-        wish = Wish(request.adapter_version)
+        wish = Wish(request.adapter_version, adapter=request.voice == "persona")
     else:
         text, limit, what = request.text, persona.rewrite.max_text_characters, "text"
         settings = persona.rewrite.sampling
         filters = Filters()
-        wish = Wish(request.adapter_version, request.strength)
+        wish = Wish(request.adapter_version, request.strength, adapter=request.voice == "persona")
     # Control characters carry no words, and a NUL ends strings early in places below us.
     text = "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace())).strip()
     if not text:
@@ -129,4 +147,17 @@ def check(
         )
     user = (request.surface, request.user) if request.user else None
     keep = isinstance(request, AskRequest) and request.keep
-    return Order(task, persona, base, text, settings, overrides, history, user, filters, wish, keep)
+    return Order(
+        task,
+        persona,
+        base,
+        text,
+        settings,
+        overrides,
+        history,
+        user,
+        filters,
+        wish,
+        keep,
+        request.voice,
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from personae.config import EngineConfig
 from personae.progress import Progress, silent
-from serving.adapters import engine_arguments_for
+from serving.adapter_slots import engine_arguments_for
 from serving.engine_client import EngineClient
 from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
 

@@ -2,8 +2,9 @@
 in its place.
 
 In: the words of the engine, as they come. Out: `Meta` and `Delta` events, and what `Done` tells of them.
-Answers to questions go through `serving.provenance`; a rewrite goes out as it comes. A strict persona sends
-nothing before it has said something: where all its sentences fall, quotations of the passages stand instead.
+Answers to questions go through `serving.provenance`; a rewrite, and what the base model alone says, goes out
+as it comes. A strict persona sends nothing before it has said something: where all its sentences fall,
+quotations of the passages stand instead.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TOO_SMALL_TO_PHRASE = (
 
 def quotes_only(order: Order, found: Found) -> bool:
     """Whether a question is answered with quotations, without asking the model."""
-    strict = order.task == "ask" and order.persona.retrieval.mode == "strict"
+    strict = order.seeks and order.persona.retrieval.mode == "strict"
     return strict and not order.base.can_phrase and bool(found.passages)
 
 
@@ -51,11 +52,11 @@ class Reply:
         self._order = order
         self._found = found
         self._meta = meta
-        self._strict = order.task == "ask" and order.persona.retrieval.mode == "strict"
+        self._strict = order.seeks and order.persona.retrieval.mode == "strict"
         self._held: list[str] | None = [] if self._strict else None
         """What a strict persona has said so far, until it is enough."""
         self._checking: ProvenanceFilter | None = None
-        if order.task == "ask":
+        if order.seeks:
             self._checking = ProvenanceFilter(
                 found.passages,
                 language=order.persona.language,

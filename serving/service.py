@@ -14,35 +14,34 @@ import logging
 import socket as socket_module
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
-from personae.config import Config, EngineConfig, GatewayConfig
+from personae.config import Config, GatewayConfig
 from personae.errors import ConfigError, PortInUse
-from personae.manifest import BaseModelRef
-from personae.persona import Cast, Persona
+from personae.persona import Cast
 from personae.registry import Registry
-from personae.weights import model_folder, module_shapes, read_model_manifest
+from personae.weights import model_folder
 from serving.adapter_report import AdapterReport
-from serving.adapters import Adapters, engine_arguments_for
-from serving.admission import Admission, AdmissionLimits
 from serving.answers import Answerer
-from serving.bases import Base, Bases
-from serving.engine_client import EngineClient
-from serving.engine_host import EngineHost, engine_socket_folder, managed_engine_process
+from serving.bases import Bases
+from serving.cast_changes import CastChanges
+from serving.console_api.routes import console_routes
+from serving.console_api.sessions import Sessions
+from serving.engines import open_bases, running_base
 from serving.feedback import Feedback
 from serving.feedback_api import FeedbackApi
 from serving.gateway import make_app
 from serving.ledger import Ledger
+from serving.live_cast import CastFolders, LiveCast, keep_looking
 from serving.metrics import Metrics
-from serving.mixing import mixing_problem
-from serving.reconciler import keep_reconciled
+from serving.persona_cards import PersonaCards
+from serving.reconciler import keep_followed, keep_reconciled
 from serving.retrieval.embedder import Embedder, TextEmbedder
 from serving.retrieval.reranker import CrossEncoderReranker
 from serving.retrieval.retriever import Retriever, keep_refreshed
-from serving.token_budget import TokenBudget
 from serving.tracing import tracing_to
+from serving.traffic import Traffic
 from serving.unanswered import Unanswered, UnansweredNotes
 
 log = logging.getLogger(__name__)
@@ -60,6 +59,7 @@ class Service:
     bases: Bases
     retriever: Retriever
     answerer: Answerer
+    app: web.Application
 
     async def wait_ready(self, *, tick: Callable[[float], None] = lambda seconds: None) -> None:
         """Wait until every engine is ready.
@@ -83,14 +83,16 @@ async def running_service(
         PortInUse, ConfigError, ModelError, CorpusError: before anything was started.
     """
     if not cast:
-        raise ConfigError(
-            f"There are no personas in {', '.join(str(folder) for folder in config.cast)}. "
-            "Add one as <folder>/<id>/persona.toml, or set [personae] cast."
+        log.warning(
+            "there are no personas in %s; one that is made in the console, or put there as "
+            "<id>/persona.toml, answers at once",
+            ", ".join(str(folder) for folder in config.cast),
         )
     if embedder is None:
         embedder = Embedder(model_folder(config.models, config.retrieval.embedder))
-    models = [_base_model(config, engine) for engine in config.all_engines]
-    metrics = Metrics()
+    cast = LiveCast(cast)
+    models = [running_base(config, engine) for engine in config.all_engines]
+    metrics, traffic = Metrics(), Traffic()
     tracing = tracing_to(config.observability.traces)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, tracing.close)
@@ -102,67 +104,48 @@ async def running_service(
             cast=cast, indexes=config.indexes, embedder=embedder, reranker=_reranker(config)
         )
         stack.callback(retriever.close)
-        sockets = stack.enter_context(engine_socket_folder())
-        of_persona = {persona.id: _engine_number(config, persona) for persona in cast.values()}
-        served = []
-        for number, (engine, model) in enumerate(zip(config.all_engines, models, strict=True)):
-            members = cast.only(name for name, its in of_persona.items() if its == number)
-            suffix = "" if number == 0 else f"-{number + 1}"
-            socket = sockets / f"engine{suffix}.sock"
-            client = await stack.enter_async_context(_engine_client(config, engine, socket))
-            adapters = Adapters(
-                cast=members,
-                registry=registry,
-                ledger=ledger,
-                engine=client,
-                base_model=model,
-                base_shapes=_base_shapes(config, engine),
-                unload_grace_seconds=config.adapter_changes.unload_grace_seconds,
-                variants=config.variants,
-                no_base_traffic=mixing_problem(config, engine),
-                watch=config.adapter_changes.watch,
-                guests=config.adapter_changes.guests,
-                observe=lambda persona, action, outcome: metrics.adapter_changes.labels(
-                    persona, action, outcome
-                ).inc(),
-            )
-            stack.push_async_callback(adapters.close)
-            log_file = config.logs / f"engine{suffix}.log"
-            host = _engine_host(
-                config, engine, members, client, socket, log_file, adapters, retriever
-            )
-            admission = Admission(_admission_limits(config, engine))
-            budget = TokenBudget(
-                engine.max_model_tokens,
-                model_folder(config.models, engine.base_model) / "tokenizer.json",
-            )
-            served.append(
-                Base(
-                    model,
-                    engine=host,
-                    adapters=adapters,
-                    admission=admission,
-                    budget=budget,
-                    can_phrase=engine.can_phrase,
-                )
-            )
-        bases = Bases(cast, served, of_persona)
+        bases = await open_bases(
+            config,
+            models,
+            stack,
+            cast=cast,
+            registry=registry,
+            ledger=ledger,
+            retriever=retriever,
+            metrics=metrics,
+        )
         answerer = Answerer(
             cast=cast,
             bases=bases,
             retriever=retriever,
             metrics=metrics,
+            traffic=traffic,
             deadlines=config.deadlines,
             gateway=config.gateway,
             tracing=tracing,
             unanswered=UnansweredNotes(unanswered if config.retrieval.keep_unanswered else None),
         )
+        sessions = Sessions(admin_key=config.secrets.admin_key, api_key=config.secrets.api_key)
+        changes = CastChanges(
+            cast=cast, bases=bases, registry=registry, retriever=retriever, metrics=metrics
+        )
+        stack.push_async_callback(changes.close)
+        folders = CastFolders(cast, config.cast, follow=changes.follow)
+        cards = PersonaCards(
+            cast=cast,
+            answerer=answerer,
+            bases=bases,
+            retriever=retriever,
+            file_problem=folders.problem,
+        )
+        report = AdapterReport(cast=cast, registry=registry, ledger=ledger, bases=bases)
+        feedback = Feedback(ledger.database)
         app = make_app(
             config.gateway,
             cast=cast,
             answerer=answerer,
             bases=bases,
-            report=AdapterReport(cast=cast, registry=registry, ledger=ledger, bases=bases),
+            report=report,
             retriever=retriever,
             metrics=metrics,
             unanswered=unanswered,
@@ -170,9 +153,23 @@ async def running_service(
                 cast=cast,
                 registry=registry,
                 retriever=retriever,
-                feedback=Feedback(ledger.database),
+                feedback=feedback,
                 metrics=metrics,
                 folder=config.feedback,
+            ),
+            cards=cards,
+            sessions=sessions,
+            console=console_routes(
+                config,
+                cast=cast,
+                cards=cards,
+                report=report,
+                registry=registry,
+                sessions=sessions,
+                cast_folders=folders,
+                bases=bases,
+                traffic=traffic,
+                feedback=feedback,
             ),
             admin_key=config.secrets.admin_key,
             api_key=config.secrets.api_key,
@@ -190,13 +187,25 @@ async def running_service(
                 name=f"reconcile-{base.model.id}",
             )
             stack.push_async_callback(_cancelled, reconciling)
+            following = asyncio.create_task(
+                keep_followed(base.adapters, base.engine), name=f"follow-{base.model.id}"
+            )
+            stack.push_async_callback(_cancelled, following)
         # While the engine starts; its readiness waits for this too.
         opening = asyncio.create_task(retriever.open(), name="open-indexes")
         stack.callback(opening.cancel)
         refreshing = asyncio.create_task(keep_refreshed(retriever), name="refresh-indexes")
         stack.push_async_callback(_cancelled, refreshing)
+        looking = asyncio.create_task(keep_looking(folders), name="follow-cast")
+        stack.push_async_callback(_cancelled, looking)
         address = config.gateway_url.rpartition(":")[0]
-        yield Service(url=f"{address}:{port}", bases=bases, retriever=retriever, answerer=answerer)
+        yield Service(
+            url=f"{address}:{port}",
+            bases=bases,
+            retriever=retriever,
+            answerer=answerer,
+            app=app,
+        )
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -210,43 +219,9 @@ async def _stop_engines(bases: Bases) -> None:
     await asyncio.gather(*stops)
 
 
-def _admission_limits(config: Config, engine: EngineConfig) -> AdmissionLimits:
-    gateway = config.gateway
-    at_once = gateway.max_answers_at_once
-    if engine.url is None:  # what another's engine holds in a batch is not known here
-        at_once = min(at_once, engine.max_sequences)
-    return AdmissionLimits(
-        at_once=at_once,
-        waiting=gateway.max_waiting,
-        first_token_seconds=config.deadlines.first_token_seconds,
-        min_tokens_per_second=gateway.min_tokens_per_second,
-    )
-
-
 def _reranker(config: Config) -> CrossEncoderReranker | None:
     model = config.retrieval.reranker
     return CrossEncoderReranker(model_folder(config.models, model)) if model else None
-
-
-def _engine_number(config: Config, persona: Persona) -> int:
-    """Which engine serves a persona; the default one where none serves the base it wants."""
-    engine = config.engine_for(persona.base_model)
-    return 0 if engine is None else config.all_engines.index(engine)
-
-
-def _base_model(config: Config, engine: EngineConfig) -> BaseModelRef:
-    """The running base: from the fetched model's manifest, or by id alone for an external engine."""
-    if engine.url is not None:
-        return BaseModelRef(id=engine.base_model, weights_sha256="")
-    manifest = read_model_manifest(model_folder(config.models, engine.base_model))
-    return BaseModelRef(id=manifest.id, weights_sha256=manifest.weights_sha256)
-
-
-def _base_shapes(config: Config, engine: EngineConfig) -> dict[str, tuple[int, int]] | None:
-    """The base model's matrices; None for an engine whose files are not here."""
-    if engine.url is not None:
-        return None
-    return module_shapes(model_folder(config.models, engine.base_model))
 
 
 def ledger_url(config: Config) -> str:
@@ -258,50 +233,6 @@ def ledger_url(config: Config) -> str:
         path.touch(mode=0o600)  # people's questions are in there
         path.chmod(0o600)
     return f"sqlite:///{path}"
-
-
-def _engine_client(config: Config, engine: EngineConfig, socket: Path) -> EngineClient:
-    key = config.secrets.engine_key
-    if engine.url is not None:
-        return EngineClient(engine.url, api_key=key.get_secret_value() if key else None)
-    return EngineClient("http://engine", socket=socket)
-
-
-def _engine_host(
-    config: Config,
-    engine: EngineConfig,
-    members: Cast,
-    client: EngineClient,
-    socket: Path,
-    log_file: Path,
-    adapters: Adapters,
-    retriever: Retriever,
-) -> EngineHost:
-    child = None
-    if engine.url is None:
-        guests = config.adapter_changes.guests
-        sizes = engine_arguments_for(len(members), engine.adapter_slots, guests=guests)
-        child = managed_engine_process(
-            engine,
-            model=model_folder(config.models, engine.base_model).absolute(),
-            socket=socket,
-            adapter_slots=sizes["max_loras"],
-            adapters_in_memory=sizes["max_cpu_loras"],
-            log_file=log_file,
-        )
-
-    async def on_ready() -> None:
-        await adapters.restore()
-        await retriever.open()
-
-    return EngineHost(
-        client,
-        child=child,
-        base_model=engine.base_model,
-        start_seconds=engine.start_seconds,
-        heartbeat_seconds=engine.heartbeat_seconds,
-        on_ready=on_ready,
-    )
 
 
 def require_free_port(gateway: GatewayConfig) -> None:

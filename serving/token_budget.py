@@ -24,7 +24,7 @@ from typing import Any
 
 from personae.corpus import first_words
 from personae.errors import TextTooLong
-from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
+from personae.prompt import Message, PromptPassage, render_ask, render_base, render_rewrite
 from personae.wire import Strength
 from serving.orders import Order
 from serving.retrieval.retriever import Found
@@ -72,7 +72,7 @@ class TokenBudget:
 
     async def require_room(self, order: Order) -> None:
         """Raises TextTooLong: the question or text leaves no room for an answer, whatever else goes."""
-        fixed = [_system(order), order.text]
+        fixed = [order.system, order.text]
         needed = _needed_answer(order, _bytes(order.text))
         if sum(map(_bytes, fixed)) + needed <= self._room(2):
             return
@@ -106,7 +106,7 @@ class TokenBudget:
     def _require_room(self, order: Order) -> int:
         """Tokens that are free beside the system prompt, the question and the shortest answer."""
         text = self.count(order.text)
-        taken = self.count(_system(order)) + text + _needed_answer(order, text)
+        taken = self.count(order.system) + text + _needed_answer(order, text)
         free = self._room(2) - taken
         if free < 0:
             what = "question" if order.task == "ask" else "text"
@@ -238,15 +238,13 @@ def _rendered(
     history: Sequence[Message],
     strength: Strength,
 ) -> list[Message]:
+    if order.voice == "base":
+        return render_base(order.task, order.text, history=history)
     if order.task == "rewrite":
         return render_rewrite(order.persona, order.text, style_passages=style, strength=strength)
     return render_ask(
         order.persona, order.text, found.passages, history=history, style_passages=style
     )
-
-
-def _system(order: Order) -> str:
-    return order.persona.ask.system if order.task == "ask" else order.persona.rewrite.system
 
 
 def _bytes(text: str) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from personae.errors import PersonaeError
-from serving.ledger import database_failures, make_tables
+from serving.ledger import database_failures, make_tables, overwrite_deleted
 from serving.retrieval.words import tokens
 
 log = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ class Unanswered:
                 gone = connection.execute(
                     _questions.delete().where(_questions.c.persona == persona)
                 )
+        overwrite_deleted(self._engine)
         return gone.rowcount
 
     def _make(self) -> None:

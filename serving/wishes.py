@@ -25,10 +25,12 @@ class Wish:
 
     Attributes:
         version: the one its conversation began with, as it was sent: "v2"; None takes the live one.
+        adapter: False wants the base model without any.
     """
 
     version: str | None = None
     strength: Strength = "normal"
+    adapter: bool = True
 
     @property
     def number(self) -> int | None:
@@ -53,6 +55,8 @@ class Choice:
     @classmethod
     def of(cls, wish: Wish, persona: str, live: int | None) -> Choice:
         """The wished version at the wished strength, then as it is, then the live one at that strength."""
+        if not wish.adapter:
+            return cls(wish)
         wished = [version for version in (wish.number, live) if version is not None]
         voices = [
             Voice(persona, version, strength)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from personae.config import Config, load_config
 from personae.persona import Cast, Persona, load_cast
@@ -20,19 +21,36 @@ from tests.fakes.engine import FakeEngine
 REPOSITORY = Path(__file__).parent.parent
 ADMIN_KEY = "test-admin-key"
 
-WHOLE = (
-    *("bot/on_discord", "bot/on_slack", "bot/state", "cli"),
-    *("training/evaluate", "training/models", "training/release", "training/synthesize"),
-    "training/tune",
+# No test here is judged by a clock, and a run finds what the run before it found; new examples are
+# looked for with `pytest --hypothesis-profile explore`.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-"""Where tests run whole programs, databases or small models: `make unit` leaves them out."""
+settings.register_profile(
+    "explore", settings.get_profile("repeatable"), derandomize=False, max_examples=1000
+)
+settings.load_profile("repeatable")
+
+WHOLE = (
+    *("training/tune", "training/evaluate", "training/release", "training/synthesize"),
+    *("console", "bot/on_discord", "bot/on_slack", "bot/state"),
+    *("cli", "serving/jobs", "training/models"),
+)
+"""Where tests run whole programs, databases or small models, longest first; `make unit` leaves them out."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is whole, and put it first: of tests that run side by side no long one is to be the last."""
     folders = [REPOSITORY / "tests" / folder for folder in WHOLE]
+
+    def place(item: pytest.Item) -> int:
+        found = (n for n, folder in enumerate(folders) if item.path.is_relative_to(folder))
+        return next(found, len(folders))
+
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in folders):
+        if place(item) < len(folders):
             item.add_marker(pytest.mark.whole)
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

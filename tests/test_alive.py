@@ -17,13 +17,12 @@ import pytest
 from personae.config import PROFILES, EngineConfig
 from personae.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS, hash_files
 from personae.persona import load_cast
-from personae.progress import silent
 from personae.registry import RegisteredVersion, Registry
 from personae.verdict import AliveVerdict
 from serving.alive_check import try_in_engine
 from serving.private_engine import private_engine
 from tests.conftest import REPOSITORY
-from tests.test_real_engine import HOME
+from tests.kept import kept_model
 
 pytestmark = [
     pytest.mark.vllm,
@@ -38,12 +37,7 @@ LLAMA_LAYERS, MATRICES = 30, 7
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    from training.models.fetch import fetch_model
-
-    folder = HOME / "models" / BASE
-    if not (folder / "personae-model.json").is_file():
-        fetch_model(BASE, HOME / "models", progress=silent)
-    return folder
+    return kept_model(BASE)
 
 
 def copied(

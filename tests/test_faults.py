@@ -30,7 +30,8 @@ from personae.registry import Registry
 from serving.bench.load import Gateway, Reply, one_after_another
 from serving.bench.prompts import QUESTIONS
 from tests.conftest import REPOSITORY
-from tests.test_real_engine import HOME, add_scaled_version, free_port
+from tests.kept import furnish
+from tests.test_real_engine import add_scaled_version, free_port
 
 pytestmark = [
     pytest.mark.vllm,
@@ -120,15 +121,11 @@ def answering_cast(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`personae up` on a fresh home (models are the kept ones), until it is ready."""
+    """`personae up` on a home that has what never changes, until it is ready."""
     home = tmp_path_factory.mktemp("faults")
     ledger = home / "ledger"
     ledger.mkdir()
-    (HOME / "models").mkdir(parents=True, exist_ok=True)
-    (home / "models").symlink_to(HOME / "models", target_is_directory=True)
-    for part in ("corpora", "indexes"):
-        if (HOME / part).is_dir():
-            shutil.copytree(HOME / part, home / part)
+    furnish(home)
     port = free_port()
     config = home / "personae.toml"
     config.write_text(CONFIG.format(cast=answering_cast(home / "cast"), port=port))

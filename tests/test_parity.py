@@ -28,12 +28,11 @@ import pytest
 from personae.config import PROFILES, EngineConfig
 from personae.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from personae.persona import load_cast
-from personae.progress import silent
 from personae.prompt import PromptPassage, render_ask
 from serving.bench.prompts import shuffled_words
 from serving.engine_host import engine_command, engine_environment, engine_socket_folder
 from tests.conftest import REPOSITORY
-from tests.test_real_engine import HOME
+from tests.kept import kept_model
 
 pytestmark = [
     pytest.mark.vllm,
@@ -69,12 +68,7 @@ class Row:
 
 @pytest.fixture(scope="module")
 def model_folder() -> Path:
-    from training.models.fetch import fetch_model
-
-    folder = HOME / "models" / BASE
-    if not (folder / "personae-model.json").is_file():
-        fetch_model(BASE, HOME / "models", progress=silent)
-    return folder
+    return kept_model(BASE)
 
 
 @pytest.fixture(scope="module")

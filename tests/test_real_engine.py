@@ -30,6 +30,7 @@ from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot
 from tests.bot.on_slack.bench import shown_everywhere, slack_bot
 from tests.conftest import REPOSITORY
 from tests.fakes.discord_platform import FakeDiscord
+from tests.kept import HOME
 
 pytestmark = [
     pytest.mark.vllm,
@@ -40,7 +41,6 @@ pytestmark = [
 
 ADMIN_KEY = "key-of-the-real-engine-test"
 QUESTION = "What is the duty of the government to those who labor?"
-HOME = REPOSITORY / "var" / "test-home"
 
 
 @dataclass
@@ -182,7 +182,7 @@ def test_up_prints_an_answer_a_rewrite_and_how_to_go_on(running):
         assert f"(voice {version} on smollm2-135m)" in text
     assert "[1]" in text and "presidency.ucsb.edu" in text
     assert "toy" in text
-    assert f"API: {running.url}" in text
+    assert f"Open {running.url}/ and ask." in text
     assert "DISCORD_TOKEN" in text and "SLACK_BOT_TOKEN" in text
 
 

@@ -14,13 +14,13 @@ import pytest
 from bot.core.gateway_client import GatewayClient
 from personae.config import load_config
 from personae.persona import Cast, load_cast
-from personae.progress import silent
 from personae.registry import Registry
 from personae.wire import AdapterChange, AskRequest, RewriteRequest, Strength
 from serving.service import running_service
 from tests.conftest import REPOSITORY, with_floor
 from tests.fakes.artefacts import WordEmbedder
-from tests.test_real_engine import HOME, add_scaled_version, collect
+from tests.kept import MODELS, kept_model
+from tests.test_real_engine import add_scaled_version, collect
 
 pytestmark = [
     pytest.mark.vllm,
@@ -47,11 +47,8 @@ guests = 2
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home with the base model and the shipped versions of lincoln; further ones are added later."""
-    from training.models.fetch import fetch_model
-
-    if not (HOME / "models" / BASE / "personae-model.json").is_file():
-        fetch_model(BASE, HOME / "models", progress=silent)
-    (tmp_path / "models").symlink_to(HOME / "models")
+    kept_model(BASE)
+    (tmp_path / "models").symlink_to(MODELS)
     (tmp_path / "personae.toml").write_text(CONFIG)
     Registry(tmp_path / "adapters").import_shipped("lincoln", REPOSITORY / "cast" / "lincoln")
     return tmp_path

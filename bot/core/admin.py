@@ -20,7 +20,8 @@ from bot.core.policy import Limit
 from bot.core.sentences import Say
 from bot.state.records import RETENTION_DAYS
 from personae.errors import PersonaeError
-from personae.wire import AdapterChange, FeedbackFormat, PersonaAdapters, PersonaCard
+from personae.feedback_wire import FeedbackFormat
+from personae.wire import AdapterChange, PersonaAdapters, PersonaCard
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from bot.core.people import Person, Place
 from bot.core.sentences import Say
-from personae.wire import FeedbackFormat
+from personae.feedback_wire import FeedbackFormat
 
 if TYPE_CHECKING:
     from bot.core.admin import AdminDesk, LimitScope, Scope

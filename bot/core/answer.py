@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.core.answer_stream import Anew
 from bot.core.sentences import Say, speaker, whole_seconds
 from personae.wire import Citation, Delta, Done, ErrorEvent, Event, Meta, Queued
 
@@ -25,9 +26,15 @@ class Answer:
     error: ErrorEvent | None = None
     ending: str = ""
     """Our own sentence about why it ended before its last event."""
+    begun: int = 0
+    """How often it began anew."""
+    _void: tuple[Meta | None, list[str]] = (None, [])
+    """What was said before it broke off: seen until there are new words, and all there is if none come."""
 
-    def add(self, event: Event) -> None:
-        if isinstance(event, Queued):
+    def add(self, event: Event | Anew) -> None:
+        if isinstance(event, Anew):
+            self._begin_anew()
+        elif isinstance(event, Queued):
             self.queued = event
         elif isinstance(event, Meta):
             self.meta = event
@@ -37,6 +44,32 @@ class Answer:
             self.done = event
         else:
             self.error = event
+            self._keep_what_was_said()
+
+    def end(self, sentence: str) -> None:
+        """Nothing more comes, and this is why."""
+        self.ending = sentence
+        self._keep_what_was_said()
+
+    def _begin_anew(self) -> None:
+        if self.said:
+            self._void = (self.meta, self.pieces)
+        self.queued, self.meta, self.pieces = None, None, []
+        self.begun += 1
+
+    def _keep_what_was_said(self) -> None:
+        if not self.said and self._void[0] is not None:
+            self.meta, self.pieces = self._void
+
+    @property
+    def waits_anew(self) -> bool:
+        """Whether it broke off, and its new beginning has no words yet."""
+        return bool(self.begun) and not self.said and not self.finished
+
+    @property
+    def shows_void(self) -> bool:
+        """Whether words stand there that will be replaced."""
+        return self.waits_anew and bool(self._void[1])
 
     @property
     def finished(self) -> bool:
@@ -54,6 +87,9 @@ class Answer:
 
     def text(self) -> str:
         """The words so far, and how they ended if they have; before the first, the place in line."""
+        if self.waits_anew:
+            before = "".join(self._void[1]).strip()
+            return f"{before}\n\n{self._line()}" if before else self._line()
         said = self.words.strip()
         ending = self._ending()
         if ending:
@@ -63,10 +99,14 @@ class Answer:
                 return self.say("nothing-said")
             if self.done.finish_reason == "length":
                 return f"{said} {self.say('cut-short')}"
-        if not said and self.queued is not None and self.meta is None:
+        return said or self._line()
+
+    def _line(self) -> str:
+        """What is waited for."""
+        if self.queued is not None and self.meta is None:
             seconds = whole_seconds(self.queued.eta_seconds)
             return self.say("in-line", position=self.queued.position, seconds=seconds)
-        return said
+        return self.say("asking-again") if self.begun else ""
 
     def _ending(self) -> str:
         if self.done is None and self.error is not None:
@@ -90,4 +130,6 @@ class Answer:
         if not self.finished or self.meta is None or not self.said:
             return []
         lines = [self.meta.notice] if self.meta.notice else []
+        if self.begun and self.done is not None:
+            lines.append(self.say("begun-anew"))
         return [*lines, self.say("disclosure", line=self.meta.disclosure)]

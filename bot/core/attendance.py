@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.core import recovery, views
-from bot.core.conversation import Refused
-from bot.core.delivery import REMEMBERS, SHOWS_QUESTION, Delivery, Outcome, Room, Running
+from bot.core.conversation import Refused, holds
+from bot.core.delivery import (
+    LAST_SHOW_SECONDS,
+    REMEMBERS,
+    SHOWS_QUESTION,
+    Delivery,
+    Outcome,
+    Room,
+    Running,
+)
 from bot.core.intake import Intake
 from bot.core.order import Order, Strength
 from bot.core.people import Person, Place, Platform
@@ -33,7 +41,8 @@ log = logging.getLogger(__name__)
 NewStrength = Strength | Literal["lighter", "stronger"]
 
 WAIT_SECONDS = 10.0
-"""How long a platform may take to say that something is being done, or to show a refusal."""
+"""How long to wait for a platform to say that something is being done, or for another answer's end."""
+_HEED_SECONDS = 1.0
 _STRENGTHS: tuple[Strength, ...] = ("light", "normal", "strong")
 
 
@@ -53,11 +62,12 @@ class AnswerResult:
 
 @dataclass(frozen=True)
 class Another:
-    """Another try of an answer."""
+    """Another try of an answer. `recovers`: nobody asked for it, but the first try was cut off."""
 
     answer_id: str
-    persona: str | None
-    strength: NewStrength | None
+    persona: str | None = None
+    strength: NewStrength | None = None
+    recovers: bool = False
 
 
 class Attendance:
@@ -81,6 +91,7 @@ class Attendance:
         self._closing = False
         # One enters in each turn of the event loop: many at once would hold it for all others.
         self._turnstile = Turnstile()
+        self._heeding: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._running)
@@ -104,6 +115,8 @@ class Attendance:
 
     async def attend(self, running: Running, another: Another | None = None) -> AnswerResult:
         self._running[running.id] = running
+        if self._heeding is None or self._heeding.done():
+            self._heeding = asyncio.create_task(self._heed_others(), name="heed-others")
         try:
             return await self._admit(running, another)
         except Exception:
@@ -115,6 +128,19 @@ class Attendance:
             del self._running[running.id]
             running.ended.set()
             await recovery.closed(running.surface)
+
+    async def _heed_others(self) -> None:
+        """End what another process of the bot was told to stop: a button there, the answer here."""
+        while self._running and not self._closing:
+            await asyncio.sleep(_HEED_SECONDS)
+            admitted = [its.id for its in self._running.values() if its.admitted]
+            try:
+                wished = await self._state.ends_wished(admitted) if admitted else set()
+            except PersonaeError as err:
+                log.warning("who was told to stop elsewhere is not known: %s", err)
+                continue
+            for answer_id in wished & set(self._running):
+                self._running[answer_id].end("stopped")
 
     async def _admit(self, running: Running, another: Another | None) -> AnswerResult:
         """Answer an event that nobody has answered yet."""
@@ -132,12 +158,15 @@ class Attendance:
             if another is not None:
                 previous = await self._previous(another, order.person, say)
                 running.order = _order_again(order, previous, another)
+            else:
+                await self._said_before(order)
             job = await self._intake.take(
                 running.order,
                 say,
                 keep=not person.opted_out,
                 previous=previous,
                 repins=another is None or another.persona is not None,
+                recovers=another is not None and another.recovers,
             )
             return AnswerResult(running.id, await Delivery(self._room, job, running).run())
         except Refused as refused:
@@ -149,6 +178,23 @@ class Attendance:
                 await see_through(self._refuse(running, say("restarting"), say))
             raise
 
+    async def _said_before(self, order: Order) -> None:
+        """People reply to what they see: wait until what ends in the same conversation is remembered.
+
+        In a whole channel, where those of others end all the time, only their own.
+        """
+        if not order.remembers:
+            return
+        here, shared = order.place.conversation, holds(order.place)
+        ending = [
+            its
+            for its in self._running.values()
+            if its.finishing and not its.refused and its.order.remembers
+            if its.order.place.conversation == here
+            if shared or its.order.person.key == order.person.key
+        ]
+        await all_ended(ending, WAIT_SECONDS)
+
     def _count(self, running: Running, say: Say) -> None:
         """Raises:
         Refused: the bot is being stopped, or this person has enough answers under way.
@@ -156,7 +202,10 @@ class Attendance:
         if self._closing:
             raise Refused(say("restarting"))
         key = running.order.person.key
-        own = sum(its.admitted and its.order.person.key == key for its in self._running.values())
+        own = sum(
+            its.admitted and not its.refused and its.order.person.key == key
+            for its in self._running.values()
+        )
         if own >= self._policy.answers_at_once:
             raise Refused(say("already-running", count=own))
         running.admitted = True
@@ -169,10 +218,10 @@ class Attendance:
             log.warning("a place to answer in does not show that it waits", exc_info=True)
 
     async def _refuse(self, running: Running, sentence: str, say: Say) -> AnswerResult:
-        running.finishing = True
+        running.finishing = running.refused = True
         if not running.surface.gone:
             try:
-                async with asyncio.timeout(WAIT_SECONDS):
+                async with asyncio.timeout(LAST_SHOW_SECONDS):
                     await running.surface.show(views.refusal(sentence, say))
             except Exception:
                 log.warning("answer %s: a refusal can't be shown", running.id, exc_info=True)
@@ -185,6 +234,8 @@ class Attendance:
         record = await self.ended(another.answer_id)
         if record is None or record.state == "deleted":
             raise Refused(say("answer-gone"))
+        if another.recovers:
+            return record
         if record.person_key != person.key:
             if record.private:
                 raise Refused(say("only-author"))
@@ -199,6 +250,9 @@ class Attendance:
     async def close(self, grace_seconds: float) -> None:
         """Take nothing more; running answers say that the bot is being stopped. Returns when all ended."""
         self._closing = True
+        if self._heeding is not None:
+            self._heeding.cancel()
+            await asyncio.wait({self._heeding})
         running = self.running()
         for its in running:
             its.end("restarting")

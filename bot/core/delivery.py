@@ -18,6 +18,7 @@ from typing import Any, Literal
 from bot.core import views
 from bot.core.alerts import Alerts
 from bot.core.answer import Answer
+from bot.core.answer_stream import Anew
 from bot.core.conversation import Conversations
 from bot.core.difference import difference
 from bot.core.edits import CoalescedEdits
@@ -25,6 +26,7 @@ from bot.core.gateway_client import GatewayClient
 from bot.core.intake import Job
 from bot.core.limits import Limits
 from bot.core.order import Order
+from bot.core.recovery import RECOVERED
 from bot.core.surface import Speaker, Surface, View
 from bot.core.tasks import see_through
 from bot.state.records import AnswerRecord, AnswerState
@@ -59,6 +61,7 @@ class Running:
         ended: everything about it is done.
         admitted: it is no duplicate, and counts among its person's answers.
         finishing: nothing more is read; the last view is on its way.
+        refused: and that view is a refusal, after which nothing is kept.
     """
 
     id: str
@@ -70,6 +73,7 @@ class Running:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     admitted: bool = False
     finishing: bool = False
+    refused: bool = False
     task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
 
     def end(self, why: Why) -> None:
@@ -105,6 +109,8 @@ class Delivery:
         self._running = running
         self._surface = running.surface
         self._answer = Answer(say=job.say)
+        if job.recovers:
+            self._answer.add(Anew())
         self._why: Why | None = None
         self._shown = False
         self._last = False
@@ -192,7 +198,7 @@ class Delivery:
         self._running.finishing = True
         answer, job = self._answer, self._job
         if not answer.finished:
-            answer.ending = self._ending()
+            answer.end(self._ending())
         if self._why == "gone" or self._surface.gone:
             self._why = "gone"
             await edits.close()
@@ -209,14 +215,22 @@ class Delivery:
                     "answer %s: its end could not be shown", self._running.id, exc_info=True
                 )
                 self._unseen = True
+            self._heed_deletion()
         await self._keep()
         return self._outcome()
+
+    def _heed_deletion(self) -> None:
+        """Somebody may have deleted question or answer while the last view was on its way."""
+        ending = self._running.ending
+        if ending.done() and ending.result() in ("gone", "withdrawn"):
+            self._why = ending.result()
 
     def _ending(self) -> str:
         say = self._job.say
         if self._why == "restarting":
             return say("restarting")
-        return say("stopped" if self._answer.said else "stopped-before-words")
+        has_words = self._answer.said or self._answer.shows_void
+        return say("stopped" if has_words else "stopped-before-words")
 
     def _outcome(self) -> Outcome:
         if self._why == "gone" or self._unseen:
@@ -273,6 +287,7 @@ class Delivery:
             speaker=self._speaker(private),
             private=private,
             locale=job.say.locale,
+            beginning=answer.begun - answer.waits_anew,
         )
 
     def _speaker(self, private: bool) -> Speaker | None:
@@ -291,6 +306,7 @@ class Delivery:
         extra = dict(order.extra)
         extra |= {REMEMBERS: "1"} if order.remembers else {}
         extra |= {SHOWS_QUESTION: "1"} if order.shows_question else {}
+        extra |= {RECOVERED: "1"} if job.recovers else {}
         return AnswerRecord(
             id=self._running.id,
             platform=order.place.platform,
@@ -333,11 +349,12 @@ class Delivery:
                 details=self._details(),
             )
         )
-        if meta is not None and job.cast.pins:
+        deleted = self._why in ("gone", "withdrawn")
+        if meta is not None and job.cast.pins and not deleted:
             await self._quietly(
                 self._room.conversations.pin(order.place, meta.persona, meta.adapter_version)
             )
-        if self._why in ("gone", "withdrawn"):
+        if deleted:
             await self._quietly(state.delete_answer(self._running.id))
         elif order.remembers and job.keep and answer.said and ended != "failed":
             await self._quietly(self._remember())

@@ -11,7 +11,7 @@ Nothing here raises a `PersonaeError` to the platform: what went wrong is said t
     intake.py        may it be answered, by whom      rulebook.py, rules.py, policy.py
     delivery.py      one answer, stream to surface    views.py      what is shown of it
     conversation.py  pins, defaults, memory           limits.py     quotas
-    turnstile.py     a burst, one at a time
+    turnstile.py     a burst, one at a time           own_data.py    what is kept of people
     directory.py     which personas there are         feedback.py, alerts.py, recovery.py, admin.py
 """
 
@@ -21,18 +21,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakValueDictionary
 
-from bot.core import directory, feedback, limits, recovery, views
+from bot.core import directory, feedback, recovery, views
 from bot.core.alerts import Alerts, Post
 from bot.core.attendance import (
-    WAIT_SECONDS,
     Another,
     AnswerResult,
     Attendance,
     NewStrength,
-    all_ended,
     new_id,
     place_of,
 )
@@ -43,6 +40,7 @@ from bot.core.gateway_client import GatewayClient
 from bot.core.intake import Intake
 from bot.core.limits import Limits
 from bot.core.order import Order
+from bot.core.own_data import OwnData
 from bot.core.people import Person, Place, Platform
 from bot.core.policy import PolicySettings
 from bot.core.recovery import Reopen
@@ -53,14 +51,14 @@ from bot.core.surface import Speaker, Surface, View
 from bot.state.records import AnswerRecord, Rating
 from bot.state.store import State
 from personae.errors import PersonaeError
-from personae.wire import ForgetRequest, PersonaCard
+from personae.wire import PersonaCard
 
 __all__ = ["AnswerResult", "Desk", "NewStrength"]
 
 log = logging.getLogger(__name__)
 
 
-class Desk:
+class Desk(OwnData):
     """One for each bot application (Discord) or process (Slack).
 
     Args:
@@ -130,7 +128,10 @@ class Desk:
     # Who and where
 
     async def personas(self, place: Place, person: Person) -> list[PersonaCard]:
-        """Those that may speak in this place; the last known ones while the gateway is slow or away."""
+        """Those that may speak in this place; the last known ones while the gateway is slow or away.
+
+        [] also where none can be known: `why_nobody` says so.
+        """
         try:
             allowed = (await self.rules(place)).allowed
             cards = await self.directory.cards()
@@ -138,6 +139,14 @@ class Desk:
             log.info("personas can't be listed: %s", err.code)
             return []
         return [card for card in cards if allowed is None or card.id in allowed]
+
+    async def why_nobody(self, say: Say) -> str:
+        """Why there is no persona to choose: none is allowed here, there is none, or the gateway is away."""
+        try:
+            cards = await self.directory.cards()
+        except PersonaeError as err:
+            return say.error(err)
+        return say("none-allowed" if cards else "no-personas")
 
     async def suggest(self, place: Place, person: Person, typed: str) -> list[PersonaCard]:
         """Those that fit what was typed so far, the best first."""
@@ -215,12 +224,28 @@ class Desk:
         """End an answer under way; what was said stays. A sentence for the one who pressed."""
         say = await self.say(person)
         running = self._attendance.get(answer_id)
-        if running is None or running.finishing:
+        if running is None:
+            return await self._stop_elsewhere(answer_id, person, say)
+        if running.finishing:
             return say("not-running")
         order = running.order
         if order.person.key != person.key and not await self.may_administer(person, order.place):
             return say("only-author-or-manager")
         running.end("stopped")
+        return say("stopping")
+
+    async def _stop_elsewhere(self, answer_id: str, person: Person, say: Say) -> str:
+        """An answer that another process of the bot is giving, if it is one."""
+        try:
+            record = await self.state.answer(answer_id)
+            if record is None or record.state != "open":
+                return say("not-running")
+            place = place_of(record)
+            if record.person_key != person.key and not await self.may_administer(person, place):
+                return say("only-author-or-manager")
+            await self.state.wish_end(answer_id)
+        except PersonaeError as err:
+            return say.error(err)
         return say("stopping")
 
     async def rate(
@@ -347,9 +372,8 @@ class Desk:
             place = running.order.place
             if channel and channel not in (place.channel, place.thread):
                 continue
-            if running.asks(
-                message
-            ):  # first: on Slack a question names the thread of its answer, too
+            if running.asks(message):
+                # First: on Slack a question names the thread of its answer, too.
                 running.end("withdrawn")
             elif running.shows(message):
                 running.end("gone")
@@ -367,63 +391,46 @@ class Desk:
             except PersonaeError as err:
                 log.warning("a conversation is gone and still kept: %s", err)
 
-    # What is kept of people
-
-    async def usage(self, person: Person, place: Place) -> str:
-        """What they and their server used today, and what is left."""
-        say = await self.say(person)
-        try:
-            rules = await self.rules(place)
-            quotas = await self.limits.quotas(person, place, rules, limited_only=False)
-        except PersonaeError as err:
-            return say.error(err)
-        return limits.in_words(quotas, say)
-
-    async def forget(self, person: Person) -> str:
-        """Delete what is kept of a person, here and at the gateway; their running answers end."""
-        say = await self.say(person)
-        own = [its for its in self._attendance.running() if its.order.person.key == person.key]
-        for running in own:
-            running.end("stopped")
-        if not await all_ended(own, WAIT_SECONDS):
-            log.warning("answers of a person who is forgotten did not end in time")
-        try:
-            gone = await self.state.forget_person(person.key)
-        except PersonaeError as err:
-            return say.error(err)
-        try:
-            request = ForgetRequest(user=person.key, surface=self.platform)
-            ratings = (await self.gateway.forget_feedback(request)).deleted
-        except PersonaeError as err:
-            log.warning("feedback of a person who is forgotten stays: %s", err.code)
-            return say("forgotten-but-feedback")
-        return say("forgotten", answers=gone.answers, turns=gone.turns, feedback=ratings)
-
-    async def opt_out(self, person: Person, out: bool) -> str:
-        """From now on keep nothing of a person (or keep again)."""
-        say = await self.say(person)
-        try:
-            await self.state.set_opted_out(person.key, out)
-        except PersonaeError as err:
-            return say.error(err)
-        return say("opted-out" if out else "opted-in")
-
-    async def export(self, person: Person) -> dict[str, Any]:
-        """What is kept of a person, here and at the gateway; {"error": sentence} where it can't be read."""
-        request = ForgetRequest(user=person.key, surface=self.platform)
-        try:
-            kept = await self.state.export_person(person.key)
-            feedback = (await self.gateway.feedback_of(request)).feedback
-            return kept | {"feedback": [one.model_dump(mode="json") for one in feedback]}
-        except PersonaeError as err:
-            return {"error": (await self.say(person)).error(err)}
-
     # Beginning and end of a process
 
     async def recover(self, reopen: Reopen) -> int:
-        """End the answers of processes that are gone, with a true sentence; how many. Call it at the start
-        and about once a minute. `reopen` gives a surface over the record's reference, or None."""
-        return await recovery.recover(self.state, self.platform, self._owner, reopen)
+        """Take up the answers of processes that are gone: begun anew where they can be, else ended with a
+        true sentence; how many. Call it at the start and a few times a minute. `reopen` gives a surface
+        over the record's reference, or None."""
+        return await recovery.recover(
+            self.state, self.platform, self._owner, reopen, self._answer_anew
+        )
+
+    async def _answer_anew(self, record: AnswerRecord, surface: Surface) -> bool:
+        """See `recovery.Again`."""
+        person = Person(
+            self.platform,
+            record.person_key.rpartition(":")[2],
+            record.person_name,
+            record.server,
+            locale=record.locale,
+        )
+        if person.key != record.person_key:
+            return False
+        try:
+            # A gateway that is away refuses here, and not to the person.
+            await self.directory.cards()
+            await self.state.end_answer(record.id, state="failed")
+        except PersonaeError as err:
+            log.info("answer %s can't be begun anew: %s", record.id, err.code)
+            return False
+        order = Order(
+            event=f"recovered:{record.id}",
+            task="ask",
+            person=person,
+            place=place_of(record),
+            text="",
+            instead_of=record.id,
+        )
+        await self._attendance.attend(
+            Running(new_id(), order, surface), Another(record.id, recovers=True)
+        )
+        return True
 
     async def close(self, *, grace_seconds: float) -> None:
         """Take nothing more; running answers say that the bot is being stopped. Returns when all ended."""

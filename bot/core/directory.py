@@ -33,8 +33,11 @@ class Directory:
         self._reading: asyncio.Task[None] | None = None
         self._failure: PersonaeError | None = None
 
-    async def cards(self) -> list[PersonaCard]:
+    async def cards(self, *, wait_seconds: float | None = None) -> list[PersonaCard]:
         """The last known ones where the gateway does not answer.
+
+        Args:
+            wait_seconds: how long to wait for it where none are known; None: as for a fresh list.
 
         Raises:
             PersonaeError: it does not, and none are known from before.
@@ -42,7 +45,10 @@ class Directory:
         if self._read_at is None or time.monotonic() - self._read_at > self._fresh_seconds:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read(), name="read-personas")
-            await asyncio.wait({self._reading}, timeout=self._wait_seconds)
+            waits = self._wait_seconds
+            if self._read_at is None and wait_seconds is not None:
+                waits = wait_seconds
+            await asyncio.wait({self._reading}, timeout=waits)
         if self._read_at is None:
             raise self._failure or GatewayUnreachable(
                 "The personae gateway does not answer at the moment.", retry_after_seconds=20

@@ -23,7 +23,7 @@ class CoalescedEdits(Generic[Shown]):
     `interval_seconds` may be a function, asked before each pause, for a pace that follows the load.
 
     Usage: `edits.update(text)` as often as wanted, then `await edits.finish(text)` exactly once;
-    or `edits.cancel()`. An edit that fails is logged and the next one tried: only the failure of
+    or `await edits.close()`. An edit that fails is logged and the next one tried: only the failure of
     the last edit is raised, to the caller of `finish`.
     """
 
@@ -52,9 +52,6 @@ class CoalescedEdits(Generic[Shown]):
         await self._task
         if text != self._shown:
             await self._show(text)
-
-    def cancel(self) -> None:
-        self._task.cancel()
 
     async def close(self) -> None:
         """Let go, also in the middle of an edit; nothing of it is left afterwards."""

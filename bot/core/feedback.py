@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.core.people import Person
 from bot.state.records import AnswerRecord, Rating
-from personae.wire import FeedbackRequest, RevisionRequest
+from personae.feedback_wire import FeedbackRequest, RevisionRequest
 
 
 def rating_request(

@@ -21,6 +21,9 @@ from bot.state.records import AnswerRecord
 from bot.state.store import State
 from personae.wire import AskRequest, PersonaCard, RewriteRequest, Turn
 
+_PATIENCE_SECONDS = 15.0
+"""For the first list of personas: who asked sees already that an answer is coming."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,6 +34,7 @@ class Job:
         previous: the answer that this is another try of.
         others: whether another persona could have answered.
         operator: whether who asks may revise it.
+        recovers: whether an earlier process was cut off amid this answer.
     """
 
     order: Order
@@ -43,6 +47,7 @@ class Job:
     previous: AnswerRecord | None
     others: bool
     operator: bool
+    recovers: bool = False
 
     @property
     def card(self) -> PersonaCard:
@@ -66,7 +71,14 @@ class Intake:
         self._is_operator = is_operator
 
     async def take(
-        self, order: Order, say: Say, *, keep: bool, previous: AnswerRecord | None, repins: bool
+        self,
+        order: Order,
+        say: Say,
+        *,
+        keep: bool,
+        previous: AnswerRecord | None,
+        repins: bool,
+        recovers: bool = False,
     ) -> Job:
         """Check an order, count it and make its request.
 
@@ -74,6 +86,7 @@ class Intake:
             keep: whether question and answer may be kept.
             previous: the answer it is another try of.
             repins: whether a persona that the order names becomes the conversation's.
+            recovers: it was counted when it was asked.
 
         Raises:
             Refused: there will be no answer.
@@ -84,7 +97,7 @@ class Intake:
         pinned = None
         if order.remembers and holds(place):
             pinned = await self._conversations.pinned(place)
-        cards = await self._directory.cards()
+        cards = await self._directory.cards(wait_seconds=_PATIENCE_SECONDS)
         cast = choose(order, cards, rules, pinned, say)
         if not repins:
             cast = dataclasses.replace(cast, pins=False)
@@ -95,9 +108,10 @@ class Intake:
                 history = within([(its["role"], its["content"]) for its in previous.history])
             elif order.remembers:
                 history = await self._conversations.history(place)
-        refusal = await self._limits.take(order.person, place, rules, say)
-        if refusal is not None:
-            raise Refused(refusal)
+        if not recovers:
+            refusal = await self._limits.take(order.person, place, rules, say)
+            if refusal is not None:
+                raise Refused(refusal)
         allowed = [card for card in cards if rules.allowed is None or card.id in rules.allowed]
         return Job(
             order=order,
@@ -110,6 +124,7 @@ class Intake:
             previous=previous,
             others=len(allowed) > 1,
             operator=self._is_operator(order.person),
+            recovers=recovers,
         )
 
 

@@ -1,7 +1,8 @@
-"""Answers that a process left without an end (a crash, a lost machine) get a true one.
+"""Answers that a process left without an end (a crash, a lost machine) are begun anew, or get a true end.
 
-In: the open answers of processes that are gone, and a function that finds the place again where one is
-shown. Each ends once: the state hands it to one process only.
+In: the open answers of processes that are gone, a function that finds the place again where one is shown, and
+one that answers there. Each is taken up once: the state hands it to one process only, and an answer that is
+cut off twice, or was begun long ago, is only told of.
 """
 
 from __future__ import annotations
@@ -22,12 +23,22 @@ log = logging.getLogger(__name__)
 
 Reopen = Callable[[AnswerRecord], Awaitable[Surface | None]]
 
-_AT_ONCE = 4
+Again = Callable[[AnswerRecord, Surface], Awaitable[bool]]
+"""Answers the question of a record once more on a surface, and closes that; False where it can't be, and then
+nothing was shown or closed."""
+
+RECOVERED = "desk.recovered"
+"""Key of ours among a record's `extra`: this answer was begun anew for one that was cut off."""
+WORTH_SECONDS = 900.0
+"""Nobody waits any longer for an answer; an older question is not asked again unasked."""
+_AT_ONCE = 16
 _SHOW_SECONDS = 120.0
 
 
-async def recover(state: State, platform: Platform, owner: str, reopen: Reopen) -> int:
-    """End them; how many there were. What a platform raises is logged."""
+async def recover(
+    state: State, platform: Platform, owner: str, reopen: Reopen, again: Again
+) -> int:
+    """See each of them to an end; how many there were. What a platform raises is logged."""
     try:
         left = await state.open_answers(platform, owner)
     except PersonaeError as err:
@@ -37,19 +48,34 @@ async def recover(state: State, platform: Platform, owner: str, reopen: Reopen) 
 
     async def end(record: AnswerRecord) -> None:
         async with some_at_once:
-            await _end(state, record, reopen)
+            await _end(state, record, reopen, again)
 
     await asyncio.gather(*(end(record) for record in left))
     if left:
-        log.info("%d answers that a restart cut off were ended", len(left))
+        log.info("%d answers that a restart cut off were taken up", len(left))
     return len(left)
 
 
-async def _end(state: State, record: AnswerRecord, reopen: Reopen) -> None:
+def _is_worth_another(record: AnswerRecord, now: float) -> bool:
+    return (
+        bool(record.question)
+        and not record.private
+        and RECOVERED not in record.extra
+        and now - record.begun_at < WORTH_SECONDS
+    )
+
+
+async def _end(state: State, record: AnswerRecord, reopen: Reopen, again: Again) -> None:
     surface: Surface | None = None
     try:
         async with asyncio.timeout(_SHOW_SECONDS):
             surface = await reopen(record)
+        worth = _is_worth_another(record, state.clock())
+        if surface is not None and not surface.gone and worth:
+            answered = await again(record, surface)
+            if answered:
+                surface = None  # closed with the answer
+        async with asyncio.timeout(_SHOW_SECONDS):
             if surface is not None and not surface.gone:
                 await surface.show(views.recovered(record, speaker(record.locale)))
     except Exception:

@@ -44,6 +44,8 @@ class View:
         controls: in the order to show; empty where none apply.
         speaker: None: the bot's own name.
         private: only the person who asked may see it.
+        beginning: counts how often it began anew: with another number, `text` goes not on from the one before
+            but takes its place.
     """
 
     answer_id: str
@@ -57,6 +59,7 @@ class View:
     speaker: Speaker | None = None
     private: bool = False
     locale: str = "en"
+    beginning: int = 0
 
     @property
     def ended(self) -> bool:

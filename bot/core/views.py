@@ -43,7 +43,7 @@ def phase_of(answer: Answer) -> Phase:
         return "finished"
     if answer.error is not None or answer.ending:
         return "failed"
-    if answer.said:
+    if answer.said or answer.shows_void:
         return "growing"
     return "queued" if answer.queued is not None and answer.meta is None else "waiting"
 

@@ -24,7 +24,7 @@ from bot.on_discord.arrival import acknowledge, tell
 from bot.on_discord.harmless import quiet
 from bot.on_discord.people import person_of, place_of
 from bot.on_discord.translation import phrase
-from personae.wire import FeedbackFormat
+from personae.feedback_wire import FeedbackFormat
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ something to the one person who acted, whatever was acknowledged before.
 from __future__ import annotations
 
 import logging
+import time
 
 import discord
 
@@ -27,6 +28,8 @@ from bot.on_discord.people import only_installed_by_user
 log = logging.getLogger(__name__)
 
 _MOST_PRIVATE_PAGES = 4
+_RETRY_SECONDS = 1.0
+"""discord.py itself tries again when Discord fails (5xx), after this pause at least."""
 
 
 class AnsweredElsewhere(Exception):
@@ -38,13 +41,18 @@ class TooLate(Exception):
 
 
 async def acknowledge(
-    interaction: discord.Interaction, *, private: bool, in_place: bool = False
+    interaction: discord.Interaction,
+    *,
+    private: bool,
+    in_place: bool = False,
+    claimed: bool = False,
 ) -> Outlet:
     """Tell Discord that an answer is coming, once for each interaction.
 
     Args:
         private: the answer is for the eyes of the person who acted.
         in_place: no new message: the one with the pressed button stays as it is for now.
+        claimed: what follows is done only by whoever claims the interaction's event.
 
     Raises:
         AnsweredElsewhere, TooLate: there is nothing left to do.
@@ -58,7 +66,7 @@ async def acknowledge(
     outlet: TokenOutlet | ChannelOutlet
     in_place = in_place or interaction.response.is_done()  # with a modal, for example
     try:
-        original = await _deferred(interaction, private, in_place)
+        original, ours = await _deferred(interaction, private, in_place, claimed)
     except discord.NotFound as err:
         if err.code != UNKNOWN_INTERACTION:
             raise
@@ -72,19 +80,23 @@ async def acknowledge(
             private=private,
             has_original=not in_place,
             original=original,
+            ours=ours,
             fall_back=fall_back,
         )
     interaction.extras["outlet"] = outlet
     return outlet
 
 
-async def _deferred(interaction: discord.Interaction, private: bool, in_place: bool) -> int | None:
-    """The id of the message that says "thinking", if Discord told it."""
+async def _deferred(
+    interaction: discord.Interaction, private: bool, in_place: bool, claimed: bool
+) -> tuple[int | None, bool]:
+    """The id of the message that says "thinking", if Discord told it; and whether it is surely ours."""
     if interaction.response.is_done():
-        return None
+        return None, True
     tries = 0
     while True:
         tries += 1
+        began = time.monotonic()
         try:
             receipt = await interaction.response.defer(ephemeral=private, thinking=not in_place)
         except NETWORK_ERRORS:
@@ -94,11 +106,13 @@ async def _deferred(interaction: discord.Interaction, private: bool, in_place: b
         except discord.HTTPException as err:
             if err.code != ALREADY_ACKNOWLEDGED:
                 raise
-            if tries == 1:
-                raise AnsweredElsewhere from err
-            return None  # the try before this one arrived, only its reply was lost
+            if tries == 2:
+                return None, True  # the try before this one arrived, only its reply was lost
+            if claimed and time.monotonic() - began >= _RETRY_SECONDS:
+                return None, False  # most likely so; the claim will tell
+            raise AnsweredElsewhere from err
         else:
-            return receipt.message_id if receipt is not None and not in_place else None
+            return receipt.message_id if receipt is not None and not in_place else None, True
 
 
 async def tell(

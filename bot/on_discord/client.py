@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 # A rate limit longer than this is a failure to be told, not a wait.
 _LONGEST_RATE_LIMIT_SECONDS = 60.0
 _AFTER_GOODBYE_SECONDS = 1.0
-_RECOVERY_SECONDS = 60.0
+_RECOVERY_SECONDS = 15.0
 _HANDLED_HERE = (discord.InteractionType.component, discord.InteractionType.modal_submit)
 
 
@@ -142,6 +142,15 @@ class DiscordFrontend(discord.Client):
             self._settled()
             self._settled = None
 
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """As discord.py does it, but not after the end.
+
+        A closed client has no loop to run a handler in, and discord.py still tells it that it is ready, two
+        seconds after the servers came in.
+        """
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
+
     async def close(self) -> None:
         """Stop taking events, let the running answers say goodbye, disconnect."""
         if self._stopping:
@@ -189,10 +198,7 @@ class DiscordFrontend(discord.Client):
             error = error.original
         say = say_to(interaction)
         if isinstance(error, AnsweredElsewhere):
-            log.warning(
-                "interaction %s was answered by another process; is the bot running twice?",
-                interaction.id,
-            )
+            log.info("interaction %s is answered by another process of the bot", interaction.id)
             return
         if isinstance(error, TooLate):
             log.warning("interaction %s: nobody could be told any more", interaction.id)
@@ -256,6 +262,7 @@ class DiscordFrontend(discord.Client):
     async def _messages_deleted(self, messages: Iterable[int], channel: int) -> None:
         if self._desk is None:
             return
+        self._keep_task()
         for message in messages:
             if message in self._shared.withdrawn:
                 self._shared.withdrawn.discard(message)
@@ -264,19 +271,19 @@ class DiscordFrontend(discord.Client):
 
     async def _place_deleted(self, place: Place) -> None:
         if self._desk is not None:
+            self._keep_task()
             await self._desk.place_deleted(place)
 
     # --- on its own ---------------------------------------------------------------------------------
 
     async def _recover(self, desk: Desk, talk: Talk) -> None:
-        """End what earlier processes left open, at the start and from time to time."""
+        """Take up what earlier processes left open, at the start and from time to time."""
         await self.wait_until_ready()
         while True:
             try:
-                if ended := await desk.recover(talk.reopened):
-                    log.info("answers of an earlier process that were ended: %d", ended)
+                await desk.recover(talk.reopened)
             except Exception:
-                log.exception("answers of earlier processes could not be ended")
+                log.exception("answers of earlier processes could not be taken up")
             await asyncio.sleep(_RECOVERY_SECONDS)
 
     async def _alert(self, server: str, channel: str, sentence: str) -> None:

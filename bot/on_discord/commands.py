@@ -16,10 +16,11 @@ from discord import app_commands
 
 from bot.core.admin import AdminDesk
 from bot.core.order import Strength
-from bot.core.sentences import Say, speaker
+from bot.core.sentences import LANGUAGES, Say, speaker
 from bot.on_discord.admin import AdminGroup
 from bot.on_discord.arrival import acknowledge, tell
 from bot.on_discord.buttons import (
+    MODAL_TEXT_CHARACTERS,
     answer_id_of,
     ask_modal,
     one_button,
@@ -42,7 +43,11 @@ EVERYWHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private
 EVERYBODY = app_commands.AppInstallationType(guild=True, user=True)
 
 _STRENGTHS: tuple[Strength, ...] = ("light", "normal", "strong")
-_PRIVACY = ("show", "export", "opt-out", "opt-in", "delete")
+_LANGUAGE = "language-"
+_PRIVACY = (
+    *("show", "export", "opt-out", "opt-in", "delete"),
+    *(f"{_LANGUAGE}{language}" for language in (*LANGUAGES, "auto")),
+)
 _PRIVACY_DATA = "personae-data.json"
 
 
@@ -138,7 +143,7 @@ class Commands:
             say = say_to(interaction)
             cards = await self._desk.personas(place_of(interaction), person_of(interaction))
             lines = [card_line(card) for card in cards]
-            await tell(interaction, "\n".join(lines) or say("no-personas"))
+            await tell(interaction, "\n".join(lines) or quiet(await self._desk.why_nobody(say)))
 
         @app_commands.command(
             name=phrase("discord-usage-name"), description=phrase("discord-usage-description")
@@ -191,7 +196,8 @@ class Commands:
         return choices(await self._desk.suggest(place, person, typed))
 
     async def better_answer(self, interaction: discord.Interaction, answer_id: str | None) -> None:
-        """Let an operator write what the answer should have been."""
+        """Let an operator write what the answer should have been. An answer that does not fit into the
+        field is not put there: sent with its end cut off it would be trained on."""
         say = say_to(interaction)
         if not self._desk.is_operator(person_of(interaction)):
             await tell(interaction, say("only-operators"))
@@ -205,7 +211,7 @@ class Commands:
             record.id,
             say("discord-revise-title"),
             say("discord-revise-field"),
-            text=record.text,
+            text=record.text if len(record.text) <= MODAL_TEXT_CHARACTERS else "",
         )
         await interaction.response.send_modal(modal)
 
@@ -232,6 +238,9 @@ class Commands:
             await tell(
                 interaction, say("discord-privacy-exported"), file=(_PRIVACY_DATA, kept.encode())
             )
+        elif action.startswith(_LANGUAGE):
+            language = action.removeprefix(_LANGUAGE)
+            await tell(interaction, await self._desk.set_language(person, language))
         elif action in ("opt-out", "opt-in"):
             await tell(interaction, await self._desk.opt_out(person, action == "opt-out"))
         elif action == "delete":

@@ -139,7 +139,7 @@ class Controls:
         say = say_to(interaction)
         cards = await self._desk.personas(place_of(interaction), person_of(interaction))
         if not cards:
-            await tell(interaction, say("no-personas"))
+            await tell(interaction, quiet(await self._desk.why_nobody(say)))
             return
         chooser = persona_select(cards, what.subject, say)
         await tell(interaction, say("discord-who-instead"), components=chooser)

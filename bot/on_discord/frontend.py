@@ -24,12 +24,13 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.core.garbage import spare_what_is_loaded
-from bot.core.gateway_client import GatewayClient
+from bot.core.gateway_client import RESTART_SECONDS, GatewayClient
 from bot.on_discord.client import DiscordFrontend, ShardedFrontend
 from bot.on_discord.settings import WRONG_TOKEN, DiscordSettings, settings_from
 from bot.state.retention import ANSWERS_SECONDS, USAGE_DAYS, keep_pruned
 from bot.state.store import State
 from personae.errors import ConfigError, PersonaeError
+from personae.secret_files import take_up_secret_files
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ async def run(
             settings.gateway_url,
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
             admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
+            restart_seconds=RESTART_SECONDS,
         ) as gateway,
         _pruning(state, settings),
     ):
@@ -99,15 +101,17 @@ async def run(
                 await _live(client, settings.token.get_secret_value(), stop)
                 return
             except Exception as err:
-                if settings.shards is None and not sharded and _needs_shards(err):
-                    log.info("the bot is in more servers than one connection may serve: sharding")
-                    sharded = True
-                    continue
-                _raise_if_hopeless(client, err)
-                pause = next(pauses)
-                log.warning(
-                    "Discord can't be reached (%s); next try in %.0f s", type(err).__name__, pause
-                )
+                if settings.shards is None and _needs_shards(err):
+                    log.info("the bot is in more servers than its connections may serve: sharding")
+                    if not sharded:
+                        sharded = True
+                        continue
+                    pause = next(pauses)  # then Discord is asked anew how many it should be
+                else:
+                    _raise_if_hopeless(client, err)
+                    pause = next(pauses)
+                    kind = type(err).__name__
+                    log.warning("Discord can't be reached (%s); next try in %.0f s", kind, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
 
@@ -222,6 +226,7 @@ def main() -> int:
     configure_logging()
     spare_what_is_loaded()
     try:
+        take_up_secret_files(os.environ)
         asyncio.run(_run_until_signalled(settings_from(os.environ)))
     except PersonaeError as err:
         sys.stderr.write(f"{err}\n")

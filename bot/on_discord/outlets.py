@@ -140,6 +140,8 @@ class TokenOutlet:
     Args:
         original: the message that came with the acknowledgement ("… is thinking"), or that the pressed
             button belongs to; the first post fills it. None: posts are messages of their own.
+        ours: whether we acknowledged, or have claimed the event since. Else another process may be about to
+            fill "… is thinking", and it is not for us to withdraw.
         fall_back: where to go on when the token is gone; None where the bot itself is not.
     """
 
@@ -150,8 +152,10 @@ class TokenOutlet:
         private: bool,
         has_original: bool,
         original: int | None = None,
+        ours: bool = True,
         fall_back: Outlet | None = None,
     ) -> None:
+        self.ours = ours
         self._interaction = interaction
         self._original = original
         self._unfilled = has_original
@@ -170,8 +174,8 @@ class TokenOutlet:
 
     @property
     def waits(self) -> bool:
-        """Whether people see "… is thinking" and nothing else."""
-        return self._unfilled
+        """Whether people see "… is thinking" and nothing else, and will until we do something."""
+        return self._unfilled and self.ours
 
     async def post(self, part: Part) -> int | None:
         if self._unfilled:

@@ -1,7 +1,7 @@
 """The Discord frontend's settings, from the environment. Read once, by `main()`.
 
 DISCORD_TOKEN         the bot's token, from "Bot" in the Discord Developer Portal
-PERSONAE_GATEWAY_URL  http://127.0.0.1:8420
+PERSONAE_GATEWAY_URL  http://127.0.0.1:8420; several with commas between them: replicas (docs/replicas.md)
 PERSONAE_API_KEY      the gateway's key for questions, if it asks for one
 PERSONAE_ADMIN_KEY    the gateway's key for /personae
 PERSONAE_HOME         ./var; remembers there which commands Discord knows already
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bot.core.gateways import are_addresses
 from bot.core.policy import PolicySettings, policy_from
 from personae.errors import ConfigError
 
@@ -69,8 +70,11 @@ def settings_from(environment: Mapping[str, str]) -> DiscordSettings:
             "DISCORD_TOKEN holds characters that no token has. Give the token alone, without "
             f'quotes and without "Bot" before it. {_WHERE}'
         )
+    if "PERSONAE_GATEWAY_URL" in given and not are_addresses(given["PERSONAE_GATEWAY_URL"]):
+        problems.append(
+            "PERSONAE_GATEWAY_URL is no address; it must begin with http:// or https://."
+        )
     for name, pattern, beginning in (
-        ("PERSONAE_GATEWAY_URL", _HTTP, "http:// or https://"),
         ("DISCORD_API_BASE", _HTTP, "http:// or https://"),
         ("DISCORD_GATEWAY_URL", _WEBSOCKET, "ws:// or wss://"),
     ):

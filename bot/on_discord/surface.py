@@ -143,7 +143,13 @@ class DiscordSurface:
         told = {"channel": str(self._channel_id), "messages": str(outlet.original), "ways": "c"}
         return told | ({"thread": str(self._thread_id)} if self._thread_id is not None else {})
 
+    def _takes_over(self) -> None:
+        """Whoever shows something has claimed the event, so what Discord shows of it is theirs."""
+        if isinstance(self._outlet, TokenOutlet):
+            self._outlet.ours = True
+
     async def wait(self) -> None:
+        self._takes_over()
         if self._types and self._typing is None:
             self._typing = asyncio.create_task(self._type(), name="typing")
 
@@ -151,6 +157,7 @@ class DiscordSurface:
         async with self._one_at_a_time:
             if self._gone or (self._ended and not view.ended):
                 return
+            self._takes_over()
             self._ended = view.ended
             self._stop_typing()
             if view.phase == "failed" and await self._refused(view):

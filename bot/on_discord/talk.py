@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import discord
 
+from bot.core.delivery import SHOWS_QUESTION
 from bot.core.desk import AnswerResult, Desk
 from bot.core.order import Order, Strength, Task
 from bot.core.people import Place
@@ -141,7 +142,7 @@ class Talk:
         Raises:
             AnsweredElsewhere, TooLate: nobody is there to be answered.
         """
-        outlet = await acknowledge(interaction, private=private)
+        outlet = await acknowledge(interaction, private=private, claimed=True)
         return self.surface_over(interaction, outlet, title=title)
 
     def surface_over(
@@ -166,7 +167,7 @@ class Talk:
         """The surface of an answer of an earlier process; None where only a token could reach it."""
         found = await self.pages(record)
         if not found:
-            return None
+            return self._reply_anew(record)
         reference: Mapping[str, str] = record.reference
         thread = reference.get("thread")
         return DiscordSurface(
@@ -176,6 +177,21 @@ class Talk:
             thread_id=int(thread) if thread else None,
             room=Room(_ALONE, "file"),
             pages=found,
+            named=False,
+        )
+
+    def _reply_anew(self, record: AnswerRecord) -> DiscordSurface | None:
+        """For a message that was to be answered, and of whose answer nothing was to be seen yet."""
+        question = record.extra.get("message")
+        if question is None or record.private or record.reference or SHOWS_QUESTION in record.extra:
+            return None
+        place = int(record.thread or record.channel)
+        return DiscordSurface(
+            self.shared,
+            ChannelOutlet(self.shared.client, place, reply_to=int(question)),
+            channel_id=int(record.channel),
+            thread_id=int(record.thread) if record.thread else None,
+            room=Room(_ALONE, "file"),
             named=False,
         )
 

@@ -22,19 +22,17 @@ from urllib.request import getproxies, proxy_bypass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.core.garbage import spare_what_is_loaded
-from bot.core.gateway_client import GatewayClient
+from bot.core.gateway_client import RESTART_SECONDS, GatewayClient
 from bot.on_slack.paced_client import RATES, Rates
 from bot.on_slack.presence import EDIT_SECONDS, SlackFrontend, cancelled, secret
 from bot.on_slack.settings import SlackSettings, settings_from
 from bot.state.database import parsed, pooled_engine
-from bot.state.retention import keep_pruned
+from bot.state.retention import ANSWERS_SECONDS, USAGE_DAYS, keep_pruned
 from bot.state.store import State
 from personae.errors import PersonaeError
+from personae.secret_files import take_up_secret_files
 
 log = logging.getLogger(__name__)
-
-ANSWERS_SECONDS = 30 * 86400.0
-USAGE_DAYS = 35
 
 
 async def run(
@@ -90,6 +88,7 @@ async def _live(
             settings.gateway_url,
             api_key=secret(settings.api_key) or None,
             admin_key=secret(settings.admin_key) or None,
+            restart_seconds=RESTART_SECONDS,
         ) as gateway,
         _pruning(state, settings),
         SlackFrontend(
@@ -163,6 +162,7 @@ def main() -> int:
     configure_logging()
     spare_what_is_loaded()
     try:
+        take_up_secret_files(os.environ)
         asyncio.run(_run_until_signalled(settings_from(os.environ)))
     except PersonaeError as err:
         sys.stderr.write(f"{err}\n")

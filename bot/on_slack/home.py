@@ -149,10 +149,13 @@ class AppHome:
             administers = await desk.may_administer(person, place)
         except PersonaeError as err:
             result = result or (await desk.say(person)).error(err)
+        say = await desk.say(person)
+        cards = await desk.personas(place, person)
         return Home(
-            say=await desk.say(person),
-            cards=await desk.personas(place, person),
+            say=say,
+            cards=cards,
             usage=await desk.usage(person, place),
+            why_nobody="" if cards else await desk.why_nobody(say),
             result=result,
             administers=administers,
             operates=administers and desk.is_operator(person),

@@ -31,6 +31,7 @@ class Home:
     Attributes:
         result: what the last button did: Markdown, or "".
         usage: Markdown.
+        why_nobody: the sentence where there are no cards.
         administers: whether the controls of the server are shown.
         operates: whether those of the adapters are.
     """
@@ -38,6 +39,7 @@ class Home:
     say: Say
     cards: Sequence[PersonaCard]
     usage: str
+    why_nobody: str = ""
     result: str = ""
     administers: bool = False
     operates: bool = False
@@ -59,7 +61,7 @@ def home_view(home: Home) -> Block:
     for card in home.cards[:_PERSONAS]:
         blocks += _persona(card, home)
     if not home.cards:
-        blocks.append(section(escape(say("no-personas"))))
+        blocks.append(section(escape(home.why_nobody)))
     blocks += [{"type": "divider"}, _title(say("slack-home-you"))]
     blocks += [section(piece) for piece in sections(home.usage, 2_900)[:_RESULT_SECTIONS]]
     blocks.append(_your_data(home))

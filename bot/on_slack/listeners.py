@@ -89,7 +89,7 @@ class Listeners:
         app.error(self._on_error)
 
     async def recover(self) -> int:
-        """End the answers of processes that are gone; how many. At the start, and now and then."""
+        """Take up the answers of processes that are gone; how many. At the start, and now and then."""
         return await self._wiring.desk.recover(
             functools.partial(
                 reopened,

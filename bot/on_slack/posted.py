@@ -80,9 +80,13 @@ class Messages:
         self._shown.clear()
 
     async def remove(self) -> None:
-        """Take away what was posted."""
+        """Take away what was posted. What somebody has taken away before is no reason to leave the rest."""
         for ts in self.timestamps:
-            await self._client.chat_delete(channel=self._spot.channel, ts=ts)
+            try:
+                await self._client.chat_delete(channel=self._spot.channel, ts=ts)
+            except SlackApiError as err:
+                if slack_code(err) != "message_not_found":
+                    raise
         self.forget()
 
     async def _post(self, page: Page, by: Speaker | None) -> str:

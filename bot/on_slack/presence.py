@@ -46,7 +46,6 @@ from bot.on_slack.socket import Backoff, SocketHandler
 from bot.on_slack.tasks import Tasks
 from bot.on_slack.visits import Wiring
 from bot.state.store import State
-from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ under way each is edited n times as rarely."""
 
 _CALL_SECONDS = 30.0
 _STOP_SECONDS = 5.0  # with the sockets' two: less than the ten that `personae up` gives
-_RECOVER_SECONDS = 60.0
+_RECOVER_SECONDS = 15.0
 
 
 class SlackFrontend:
@@ -258,13 +257,12 @@ class SlackFrontend:
         log.info("listening on %d connections", self._sockets)
 
     async def _recover(self) -> None:
-        """Answers that a killed process left open get an end, now and regularly."""
+        """Answers that a killed process left open are taken up, now and regularly."""
         while True:
             try:
-                if ended := await self.listeners.recover():
-                    log.info("%d answers of earlier processes were ended", ended)
-            except PersonaeError as err:
-                log.warning("answers of earlier processes can't be ended: %s", err.code)
+                await self.listeners.recover()
+            except Exception:
+                log.exception("answers of earlier processes could not be taken up")
             await asyncio.sleep(_RECOVER_SECONDS)
 
 

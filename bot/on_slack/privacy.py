@@ -58,6 +58,8 @@ class Counter:
                 await visit.tell(await self._desk.opt_out(visit.person, True))
             case ["opt-in" | "optin"]:
                 await visit.tell(await self._desk.opt_out(visit.person, False))
+            case ["language", language]:
+                await visit.tell(await self._desk.set_language(visit.person, language))
             case ["delete"]:
                 await visit.tell(await self._desk.forget(visit.person))
             case _:

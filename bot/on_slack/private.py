@@ -32,6 +32,7 @@ class PrivateSurface:
     Args:
         response_url: of the command, shortcut or button they used; None where there is none.
         replaces: whether the answer takes the place of the private message whose button was pressed.
+        used: how often the response_url has been used already.
     """
 
     gone = False
@@ -43,12 +44,13 @@ class PrivateSurface:
         *,
         response_url: str | None = None,
         replaces: bool = False,
+        used: int = 0,
     ) -> None:
         self._client = client
         self._spot = spot
         self._url = response_url
         self._replaces = replaces
-        self._uses = 0
+        self.used = used
         self._complete = False
 
     @property
@@ -69,7 +71,7 @@ class PrivateSurface:
             return
         self._complete = True
         wanted = await pages_of(view)
-        room = _RESPONSE_URL_USES - self._uses
+        room = _RESPONSE_URL_USES - self.used
         if self._url is not None and len(wanted) > room:
             # The disclosure and the buttons stand below whatever is left out.
             cut = sentence_pages(speaker(view.locale)("slack-too-long-privately"), view.locale)
@@ -100,7 +102,7 @@ class PrivateSurface:
 
     async def _send(self, page: Page, *, replaces: bool) -> None:
         if self._url is not None:
-            self._uses += 1
+            self.used += 1
             try:
                 await self._respond(
                     {"response_type": "ephemeral", "text": page.text, "blocks": page.blocks},

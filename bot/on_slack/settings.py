@@ -8,7 +8,7 @@ SLACK_CLIENT_SECRET   install the app by themselves (OAuth)
 SLACK_PUBLIC_URL      the bot's public address, https://bot.example.org, for HTTP mode and OAuth
 SLACK_HTTP_HOST       127.0.0.1; where the bot listens for what a reverse proxy passes on
 SLACK_HTTP_PORT       8425
-PERSONAE_GATEWAY_URL  http://127.0.0.1:8420
+PERSONAE_GATEWAY_URL  http://127.0.0.1:8420; several with commas between them: replicas (docs/replicas.md)
 PERSONAE_API_KEY      the gateway's key for questions, if it asks for one
 PERSONAE_ADMIN_KEY    the gateway's key for /personae
 PERSONAE_SLACK_ADMINS user ids besides the workspace's administrators: "U012AB3CD,U98XY7ZW"
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bot.core.gateways import are_addresses
 from bot.core.policy import PolicySettings, policy_from
 from bot.state.database import default_url
 from personae.errors import ConfigError
@@ -81,8 +82,11 @@ def settings_from(environment: Mapping[str, str]) -> SlackSettings:
     """
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     problems = token_problems(given)
+    if "PERSONAE_GATEWAY_URL" in given and not are_addresses(given["PERSONAE_GATEWAY_URL"]):
+        problems.append(
+            "PERSONAE_GATEWAY_URL is no address; it must begin with http:// or https://."
+        )
     for name in (
-        "PERSONAE_GATEWAY_URL",
         "SLACK_API_BASE",
         "SLACK_PUBLIC_URL",
         "SLACK_AUTHORIZE_URL",

@@ -53,12 +53,13 @@ class StreamSurface(ChannelSurface):
         self._sent = ""
         self._status = ""
         self._in_session = False
+        self._beginning = 0
 
     @property
     def reference(self) -> dict[str, str]:
         if self._ts is not None:
             return self.spot.reference | {"messages": self._ts}
-        return super().reference
+        return super().reference or self.spot.reference  # its thread is known from the beginning
 
     async def wait(self) -> None:
         """The status below the conversation, and Slack's own stop button. Without either, a
@@ -95,7 +96,7 @@ class StreamSurface(ChannelSurface):
         try:
             if view.ended and fits and not view.difference and fit_one_message(tail_blocks(view)):
                 await self._end(view, text)
-            elif view.ended or len(text) > STREAM_CHARACTERS:
+            elif view.ended or len(text) > STREAM_CHARACTERS or self._began_anew(view):
                 await self._leave(view)
             elif fits and len(text) > len(self._sent):
                 await self._send(text, view)
@@ -107,6 +108,12 @@ class StreamSurface(ChannelSurface):
                 await self._by_edits_from_here(view)
             else:
                 raise
+
+    def _began_anew(self, view: View) -> bool:
+        """Whether what was streamed is void: a stream takes nothing back, an edit does."""
+        anew = self._ts is not None and view.beginning != self._beginning
+        self._beginning = view.beginning
+        return anew
 
     async def _send(self, text: str, view: View) -> None:
         if self._ts is None:

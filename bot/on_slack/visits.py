@@ -77,12 +77,8 @@ class Visit:
         await self.private.say(sentence, self.person.locale)
 
     async def why_nobody(self) -> str:
-        """Why there is no persona to choose: none is allowed, there is none, or the gateway is away."""
-        try:
-            cards = await self.wiring.desk.directory.cards()
-        except PersonaeError as err:
-            return self.say.error(err)
-        return self.say("none-allowed" if cards else "no-personas")
+        """Why there is no persona to choose."""
+        return await self.wiring.desk.why_nobody(self.say)
 
     def in_channel(self, thread: str | None) -> ChannelSurface:
         """Shows an answer by edits, privately where the bot may not write."""
@@ -112,6 +108,7 @@ class Visit:
             self.spot,
             response_url=self.arrival.response_url,
             replaces=replaces,
+            used=self.private.used,
         )
 
 

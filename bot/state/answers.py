@@ -47,7 +47,7 @@ class Answers(Part):
         """Write down that an answer has begun; its state is "open".
 
         Args:
-            keep: False: the words of question and answer go at its end.
+            keep: False: no word of question or answer is ever written down.
         """
         values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
         del values["rating"]
@@ -56,6 +56,8 @@ class Answers(Part):
             begun_at=record.begun_at or self.clock(),
             keep=keep,
         )
+        if not keep:
+            values |= _BLANK
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(answers.insert().values(**values))
@@ -115,8 +117,13 @@ class Answers(Part):
         await self._database.write(work)
 
     async def answer(self, answer_id: str) -> AnswerRecord | None:
-        found = await self._some(selected().where(answers.c.id == answer_id))
-        return found[0] if found else None
+        query = selected().where(answers.c.id == answer_id)
+
+        async def work(connection: AsyncConnection) -> AnswerRecord | None:
+            row = (await connection.execute(query)).one_or_none()
+            return record_of(row) if row else None
+
+        return await self._database.read(work)
 
     async def open_answers(self, platform: str, owner: str) -> list[AnswerRecord]:
         """Answers that processes which are gone left open, oldest first.
@@ -165,25 +172,7 @@ class Answers(Part):
             await connection.execute(ratings.delete().where(ratings.c.answer_id == answer_id))
 
         await self._database.write(work)
-
-    async def answers_of(self, person_key: str, *, limit: int = 50) -> list[AnswerRecord]:
-        """What somebody asked, newest first, without what was deleted."""
-        return await self._some(
-            selected()
-            .where(answers.c.person_key == person_key, answers.c.state != "deleted")
-            .order_by(answers.c.begun_at.desc(), answers.c.id)
-            .limit(limit)
-        )
-
-    async def last_answer(self, conversation: str) -> AnswerRecord | None:
-        """The newest answer of a conversation, without those deleted."""
-        found = await self._some(
-            selected()
-            .where(answers.c.conversation == conversation, answers.c.state != "deleted")
-            .order_by(answers.c.begun_at.desc(), answers.c.id)
-            .limit(1)
-        )
-        return found[0] if found else None
+        await self._database.overwrite_deleted()
 
     async def note_rating(self, answer_id: str, person_key: str, rating: Rating | None) -> None:
         """What somebody thinks of an answer; None takes it back."""
@@ -216,9 +205,3 @@ class Answers(Part):
 
         found: Rating | None = await self._database.read(work)
         return found
-
-    async def _some(self, query: sa.Select[Any]) -> list[AnswerRecord]:
-        async def work(connection: AsyncConnection) -> list[AnswerRecord]:
-            return [record_of(row) for row in await connection.execute(query)]
-
-        return await self._database.read(work)

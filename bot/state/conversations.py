@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.state.part import Part
 from bot.state.records import Conversation, Turn
-from bot.state.tables import conversations, turns
+from bot.state.tables import answers, conversations, turns
 
 
 class Conversations(Part):
@@ -89,7 +89,10 @@ class Conversations(Part):
         answer_id: str,
         most_turns: int,
     ) -> None:
-        """Add a question and its answer; the oldest turns beyond `most_turns` go."""
+        """Add a question and its answer; the oldest turns beyond `most_turns` go.
+
+        Of an answer that somebody has deleted meanwhile, or whose person was forgotten, nothing is added.
+        """
         now = self.clock()
         values = {
             "conversation": key,
@@ -106,7 +109,15 @@ class Conversations(Part):
             .limit(_rows(most_turns))
         )
 
+        kept = (
+            sa.select(answers.c.id)
+            .where(answers.c.id == answer_id, answers.c.state != "deleted")
+            .with_for_update()
+        )
+
         async def work(connection: AsyncConnection) -> None:
+            if (await connection.execute(kept)).one_or_none() is None:
+                return
             await connection.execute(turns.insert().values(**values))
             await connection.execute(
                 turns.delete().where(turns.c.conversation == key, turns.c.id.not_in(newest))
@@ -124,6 +135,7 @@ class Conversations(Part):
             await connection.execute(turns.delete().where(turns.c.conversation == key))
 
         await self._database.write(work)
+        await self._database.overwrite_deleted()
 
     async def forget_answer_turns(self, answer_id: str) -> None:
         """Forget one answer and the question it was to."""
@@ -132,6 +144,7 @@ class Conversations(Part):
             await connection.execute(turns.delete().where(turns.c.answer_id == answer_id))
 
         await self._database.write(work)
+        await self._database.overwrite_deleted()
 
 
 def _rows(turns_at_most: int) -> int:

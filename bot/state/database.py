@@ -8,6 +8,7 @@ The database's own words may hold a password: they are not repeated. It knows no
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from personae.database import database_url
 from personae.errors import ConfigError, DiskFull, PersonaeError, StateUnavailable
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 Work = Callable[[AsyncConnection], Awaitable[Result]]
 
@@ -27,6 +30,9 @@ _CONNECTIONS = 5
 _BUSY_SECONDS = 10.0
 _LIMIT_SECONDS = 30.0
 """Longer than a wait for another program that writes."""
+_READERS_SECONDS = 1.0
+"""How long emptying the journal waits for programs that read; new writers wait as long."""
+_NO_TRANSACTION = "no_transaction"
 
 
 def default_url(home: Path) -> str:
@@ -99,17 +105,23 @@ def _care(engine: sa.Engine) -> None:
 
 def _careful_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+    cursor.execute(_waiting(_BUSY_SECONDS))
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA secure_delete=ON")  # what was deleted is not left in the file
     cursor.close()
 
 
+def _waiting(seconds: float) -> str:
+    """How long SQLite waits for a lock."""
+    return f"PRAGMA busy_timeout={int(seconds * 1000)}"
+
+
 def _begin_sqlite(connection: sa.Connection) -> None:
     """A writer takes the lock at once: one that began as a reader could not wait for it."""
-    reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get(_NO_TRANSACTION, False):
+        connection.exec_driver_sql("BEGIN" if options.get("reads", False) else "BEGIN IMMEDIATE")
 
 
 class Database:
@@ -130,6 +142,15 @@ class Database:
 
     async def write(self, work: Work[Result]) -> Result:
         return await self._see_through(self._write(work))
+
+    async def overwrite_deleted(self) -> None:
+        """SQLite: empty the journal beside the database, where deleted words stand until it is written over.
+
+        Where another program reads just now, that is left to the next time; nothing fails by it. PostgreSQL:
+        see its vacuum.
+        """
+        if self._one_writer is not None:
+            await self._see_through(self._empty_journal(self._one_writer))
 
     def upsert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows ON CONFLICT, in this database's words."""
@@ -160,6 +181,24 @@ class Database:
         # SQLite has one writer; those of this process stand in line instead of trying again and again.
         async with self._one_writer:
             return await self._transact(work, reads=False)
+
+    async def _empty_journal(self, one_writer: asyncio.Lock) -> None:
+        try:
+            async with (
+                one_writer,
+                asyncio.timeout(_LIMIT_SECONDS),
+                self._engine.connect() as connection,
+            ):
+                await connection.execution_options(**{_NO_TRANSACTION: True})
+                await connection.exec_driver_sql(_waiting(_READERS_SECONDS))
+                try:
+                    found = await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if found.one()[0]:
+                        log.info("the journal was in use and is emptied the next time")
+                finally:
+                    await connection.exec_driver_sql(_waiting(_BUSY_SECONDS))
+        except (sa.exc.SQLAlchemyError, OSError) as err:  # it is deleted all the same
+            log.warning("the journal of the bots' database was not emptied: %s", type(err).__name__)
 
     async def _transact(self, work: Work[Result], *, reads: bool) -> Result:
         try:

@@ -47,7 +47,9 @@ class People(Part):
 
     async def forget_person(self, key: str) -> Forgotten:
         """Delete everything of theirs. That they opted out stays known, or it would not hold."""
-        return await self._database.write(lambda connection: _forget(connection, key))
+        forgotten = await self._database.write(lambda connection: _forget(connection, key))
+        await self._database.overwrite_deleted()
+        return forgotten
 
     async def export_person(self, key: str) -> dict[str, Any]:
         """Everything that is kept of them, as JSON has it; other people's words are left out."""
@@ -62,6 +64,7 @@ async def _person(connection: AsyncConnection, key: str) -> PersonRecord:
 
 async def _forget(connection: AsyncConnection, key: str) -> Forgotten:
     theirs = sa.select(answers.c.id).where(answers.c.person_key == key)
+    await connection.execute(theirs.with_for_update())  # nothing is remembered of these from now on
     spoke_in = sa.union(
         sa.select(turns.c.conversation).where(turns.c.person_key == key),
         sa.select(answers.c.conversation).where(answers.c.person_key == key),

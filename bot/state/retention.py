@@ -60,13 +60,16 @@ class Retention(Part):
         for what, table, key, rows in over:
             counts[what] += await self._delete(table, key, rows)
         await self._drop_lost_ratings()
+        await self._database.overwrite_deleted()
         return Pruned(**counts)
 
     def _over(
         self, now: float, memory_seconds: float, answers_seconds: float, usage_days: int
     ) -> Iterator[Over]:
         yield "claims", claims, claims.c.key, claims.c.at < now - CLAIM_SECONDS
-        yield "turns", turns, turns.c.id, turns.c.at < now - memory_seconds
+        # What was said holds the words of answers: it never outlives them.
+        remembered_seconds = min(memory_seconds, answers_seconds)
+        yield "turns", turns, turns.c.id, turns.c.at < now - remembered_seconds
         old_answers = (answers.c.begun_at < now - answers_seconds) & ~_has_own_days(answers)
         yield "answers", answers, answers.c.id, old_answers
         yield "usage", usage, usage.c.key, usage.c.day < self.today() - usage_days

@@ -75,15 +75,3 @@ class Settings(Part):
             return found
 
         return await self._database.read(work)
-
-    async def forget_server(self, platform: str, server: str) -> None:
-        """A server that the bot was removed from: its settings go."""
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
-                settings.delete().where(
-                    settings.c.platform == platform, settings.c.server == server
-                )
-            )
-
-        await self._database.write(work)

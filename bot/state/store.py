@@ -16,8 +16,9 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.state.answers import Answers
@@ -33,6 +34,9 @@ from bot.state.usage import UsageCounts
 from personae.errors import PersonaeError
 
 log = logging.getLogger(__name__)
+
+_WISH = "end:"
+"""Before an answer's id, as a claim: no event of a platform begins so."""
 
 
 class State(Answers, Conversations, Settings, People, UsageCounts, Retention):
@@ -79,6 +83,21 @@ class State(Answers, Conversations, Settings, People, UsageCounts, Retention):
             return (await connection.execute(once)).one_or_none() is not None
 
         return await self._database.write(work)
+
+    async def wish_end(self, answer_id: str) -> None:
+        """Ask the process that gives an answer to end it: see `ends_wished`."""
+        await self.claim(_WISH + answer_id)
+
+    async def ends_wished(self, answer_ids: Collection[str]) -> set[str]:
+        """Those of these answers that somebody wants ended."""
+        keys = [_WISH + answer_id for answer_id in answer_ids]
+        query = sa.select(claims.c.key).where(claims.c.key.in_(keys))
+
+        async def work(connection: AsyncConnection) -> set[str]:
+            found = (await connection.execute(query)).scalars()
+            return {key.removeprefix(_WISH) for key in found}
+
+        return await self._database.read(work)
 
     async def _say_there(self) -> None:
         values = {"host": this_host(), "pid": os.getpid(), "seen_at": self.clock()}

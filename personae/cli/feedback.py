@@ -11,14 +11,9 @@ import click
 from personae.cli.talk import gateway_client
 from personae.cli.terminal import print_json, say
 from personae.errors import RequestError
+from personae.feedback_wire import FeedbackForgotten, FeedbackFormat, FeedbackSummary, ForgetRequest
 from personae.files import write_atomic
-from personae.wire import (
-    FeedbackForgotten,
-    FeedbackFormat,
-    FeedbackSummary,
-    ForgetRequest,
-    Surface,
-)
+from personae.wire import Surface
 
 if TYPE_CHECKING:
     from personae.cli import Context

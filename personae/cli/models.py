@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from personae.cli.terminal import shown_progress
+from personae.cli.terminal import say, shown_progress
 from personae.weights import model_folder, verify_model
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def models_fetch(context: Context, model_id: str) -> None:
     config = context.config()
     with shown_progress() as progress:
         folder = fetch_model(
-            model_id, config.models, progress=progress, token=os.environ.get("HF_TOKEN")
+            model_id,
+            config.models,
+            progress=progress,
+            token=os.environ.get("HF_TOKEN"),
+            tell=say,
         )
     click.echo(f"{model_id} is in {folder}")
 

@@ -10,11 +10,13 @@ from personae.cli.terminal import say
 from personae.config import Config
 from personae.corpus import stream_corpus
 from personae.errors import AdapterError, CorpusError, ModelError, PersonaeError
+from personae.files import one_at_a_time
 from personae.persona import Cast, Persona
 from personae.progress import Progress
 from personae.registry import Registry
 from personae.weights import model_folder, read_model_manifest
 
+LOCK_FILE = ".preparing"
 _LOCAL_SOURCES = (
     "sotu", "folder", "wordpress", "x_archive", "medium", "substack", "slack_export", "discord_export"
 )  # fmt: skip
@@ -22,24 +24,25 @@ _LOCAL_SOURCES = (
 
 
 def prepare(config: Config, cast: Cast, *, progress: Progress) -> None:
-    """Make what is missing.
+    """Make what is missing. Of gateways that share a home one does it, and the others wait.
 
     Raises:
         ModelError, DiskFull: the server can't run without.
     """
-    for engine in config.all_engines:
-        if engine.url is None:
-            ensure_model(config, engine.base_model, progress=progress)
-    for model_id in config.retrieval.models:
-        ensure_model(config, model_id, progress=progress)
-    for persona in cast.values():
-        try:
-            ensure_corpus(config, cast, persona, progress=progress)
-            ensure_index(config, persona, progress=progress)
-        except CorpusError as err:
-            # One persona's broken corpus must not keep the others from answering.
-            say(f"  {persona.id}: {err}")
-        import_shipped_adapters(config, cast, persona)
+    with one_at_a_time(config.home / LOCK_FILE, tell=say):
+        for engine in config.all_engines:
+            if engine.url is None:
+                ensure_model(config, engine.base_model, progress=progress)
+        for model_id in config.retrieval.models:
+            ensure_model(config, model_id, progress=progress)
+        for persona in cast.values():
+            try:
+                ensure_corpus(config, cast, persona, progress=progress)
+                ensure_index(config, persona, progress=progress)
+            except CorpusError as err:
+                # One persona's broken corpus must not keep the others from answering.
+                say(f"  {persona.id}: {err}")
+            import_shipped_adapters(config, cast, persona)
 
 
 def ensure_model(config: Config, model_id: str, *, progress: Progress) -> None:
@@ -52,7 +55,7 @@ def ensure_model(config: Config, model_id: str, *, progress: Progress) -> None:
     from training.models.fetch import fetch_model
 
     say(f"Preparing the model {model_id} (once)")
-    fetch_model(model_id, config.models, progress=progress)
+    fetch_model(model_id, config.models, progress=progress, tell=say)
 
 
 def ensure_corpus(config: Config, cast: Cast, persona: Persona, *, progress: Progress) -> None:

@@ -2,12 +2,14 @@
 
     publish   evaluation (made before) → alive check in the real engine → gates and rights → registry
 
-A verdict of the alive check is kept in the run's folder (`alive.json`), so that a rerun goes on from there.
+Verdicts are kept in the run's folder: that of the alive check (`alive.json`), so that a rerun goes on from
+there, and those of the gates (`gates.json`), for whoever looks at the run later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from personae.files import write_atomic
 from personae.persona import Cast, Persona, load_cast
 from personae.progress import Progress
 from personae.registry import RegisteredVersion, Registry
+from personae.training_run import ALIVE, GATES
 from personae.verdict import LIVE, AliveVerdict, GateRow
 from personae.weights import model_folder
 
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from personae.cli import Context
     from training.evaluate.evaluation import Evaluation
 
-ALIVE = "alive.json"
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _run_option = click.option(
     "--run", "run_key", help="Key of the training run (default: the one finished last)."
@@ -149,6 +151,7 @@ def release(
     alive = _alive(config, persona, run, found, progress)
     live = live_evaluation(config, persona, registry, base_model=alive.base_model)
     rows = judge_run(run, persona, alive=alive, live=live)
+    write_atomic(run / GATES, json.dumps([row.model_dump() for row in rows], indent=2) + "\n")
     _show_in_report(run, rows)
     try:
         version = publish(

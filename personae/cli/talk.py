@@ -170,6 +170,7 @@ async def stream_to_terminal(
     Raises:
         PersonaeError: the gateway refused, or the answer ended with an error.
     """
+    from bot.core.answer_stream import Anew
     from bot.core.sentences import speaker, whole_seconds
 
     say = speaker(None)
@@ -178,7 +179,10 @@ async def stream_to_terminal(
     text: list[str] = []
     async with client:
         async for event in client.stream(request):
-            if isinstance(event, Queued) and not as_json:
+            if isinstance(event, Anew):
+                text.clear()
+                click.echo(f"\n[{say('asking-again')}]\n", err=True)
+            elif isinstance(event, Queued) and not as_json:
                 seconds = whole_seconds(event.eta_seconds)
                 click.echo(say("in-line", position=event.position, seconds=seconds), err=True)
             elif isinstance(event, Meta):

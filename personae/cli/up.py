@@ -20,7 +20,7 @@ from personae.cli.terminal import say, shown_progress
 from personae.config import Config
 from personae.errors import PersonaeError
 from personae.keys import ensure_admin_key
-from personae.logs import log_to_file
+from personae.logs import log_to_file, log_to_stderr
 from personae.persona import Cast, load_cast
 from personae.wire import AskRequest, RewriteRequest
 
@@ -70,7 +70,10 @@ def up(context: Context, host: str | None, port: int | None, demo: bool, no_bots
 
     require_free_port(config.gateway)
     config, key_file = ensure_admin_key(config)
-    log_to_file(config.logs / "gateway.log", config.observability.log_format)
+    if config.observability.log_to == "stderr":
+        log_to_stderr(config.observability.log_format)
+    else:
+        log_to_file(config.logs / "gateway.log", config.observability.log_format)
     with shown_progress() as progress:
         prepare(config, cast, progress=progress)
     asyncio.run(_run(config, cast, key_file=key_file, demo=demo, bots=not no_bots))
@@ -224,7 +227,8 @@ def _say_ready(config: Config, service: Service, key_file: Path | None, bots: li
     say("")
     if config.profile == "cpu-demo":
         say(_TOY_NOTICE + "\n")
-    say(f"Ready. API: {service.url}  (OpenAI clients: {service.url}/v1, model = a persona's id)")
+    say(f"Ready. Open {service.url}/ and ask.")
+    say(f"  API    {service.url}/v1   (OpenAI clients too, model = a persona's id)")
     say(f"  try    personae ask lincoln 'What holds a nation together?'   (here: {_command()})")
     if key_file is not None:
         say(f"  admin  the admin key is in {key_file}")

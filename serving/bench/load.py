@@ -314,3 +314,13 @@ def tokens_per_second(replies: Sequence[Reply]) -> float:
     """Tokens written, over the time from the first request to the last end."""
     seconds = max(reply.ended for reply in replies) - min(reply.started for reply in replies)
     return sum(reply.completion_tokens for reply in replies) / seconds
+
+
+def writing_rate(replies: Sequence[Reply]) -> float:
+    """Tokens a second of streams that began together, without the reading of their prompts.
+
+    What each wrote after its first token, over the time from when the last of them had begun to the last end.
+    """
+    begun = max(reply.started + reply.first_token_seconds for reply in replies)
+    written = sum(reply.completion_tokens - 1 for reply in replies)
+    return written / max(1e-9, max(reply.ended for reply in replies) - begun)

@@ -25,7 +25,16 @@ from serving.bench.processes import RunningGateway, memory_bytes, running_gatewa
 from serving.bench.prompts import QUESTIONS
 
 TIMES_SAFE = 4
-_REFUSALS = frozenset({"busy", "engine_unavailable", "deadline_exceeded", "http 429", "http 503"})
+_REFUSALS = frozenset(
+    {
+        "busy",
+        "engine_unavailable",
+        "gateway_restarting",
+        "deadline_exceeded",
+        "http 429",
+        "http 503",
+    }
+)
 _QUOTED = "quoted"
 """`finish_reason` of an answer that quotes passages instead of asking the model."""
 _LONGEST_PAUSE_SECONDS = 2.0

@@ -81,6 +81,35 @@ async def first_tokens(
     return raw, paired_ratio(with_adapter, alone)
 
 
+async def batch_rate(
+    engine: Engine,
+    models: Sequence[str],
+    persona: Persona,
+    *,
+    streams: int,
+    tokens: int,
+    rate: Callable[[Sequence[Reply]], float] = tokens_per_second,
+) -> float:
+    """Tokens a second of so many streams that start together, each by the next of the models.
+
+    Args:
+        rate: how it is counted: with the reading of the prompts (the default), or without.
+
+    Raises:
+        ModelError: one of them failed.
+    """
+
+    async def one(row: int) -> Reply:
+        messages = render_ask(persona, question_of(_STREAM_WORDS))
+        model = models[row % len(models)]
+        return await engine.chat(model, messages, max_tokens=tokens, ignore_eos=True)
+
+    replies = await at_once(one(row) for row in range(streams))
+    for reply in replies:
+        _sound(reply)
+    return rate(replies)
+
+
 async def throughputs(
     engine: Engine,
     *,
@@ -102,18 +131,10 @@ async def throughputs(
 
     async def rate(models: Sequence[str]) -> float:
         nonlocal done
-
-        async def one(row: int) -> Reply:
-            messages = render_ask(persona, question_of(_STREAM_WORDS))
-            model = models[row % len(models)]
-            return await engine.chat(model, messages, max_tokens=tokens, ignore_eos=True)
-
-        replies = await at_once(one(row) for row in range(STREAMS))
-        for reply in replies:
-            _sound(reply)
+        found = await batch_rate(engine, models, persona, streams=STREAMS, tokens=tokens)
         done += 1
         progress(stage, done, total)
-        return tokens_per_second(replies)
+        return found
 
     await rate(adapters)  # warm
     raw: dict[str, Any] = {"streams": STREAMS, "tokens_each": tokens}

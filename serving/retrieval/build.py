@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 3
 _BATCH = 256
-_LOCK = ".building.lock"
+LOCK_FILE = ".building.lock"
 
 
 def build_index(
@@ -156,23 +156,24 @@ def roll_back(indexes: Path, persona: str) -> IndexManifest:
     """Put the newest readable snapshot before the one in use in its place.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: there is none, or another process builds one.
     """
-    folder = current_snapshot(indexes, persona)
-    if folder is None:
-        raise CorpusError(
-            f"{persona} has no index. Build one with `personae index build {persona}`."
-        )
-    for before in reversed(snapshot_folders(indexes, persona)):
-        if before.name >= folder.name:
-            continue
-        try:
-            manifest = read_index_manifest(before)
-        except CorpusError as err:
-            log.warning("passed over: %s", err)
-            continue
-        write_atomic(indexes / persona / CURRENT, before.name + "\n")
-        return manifest
+    with _only_one(indexes / persona, persona):
+        folder = current_snapshot(indexes, persona)
+        if folder is None:
+            raise CorpusError(
+                f"{persona} has no index. Build one with `personae index build {persona}`."
+            )
+        for before in reversed(snapshot_folders(indexes, persona)):
+            if before.name >= folder.name:
+                continue
+            try:
+                manifest = read_index_manifest(before)
+            except CorpusError as err:
+                log.warning("passed over: %s", err)
+                continue
+            write_atomic(indexes / persona / CURRENT, before.name + "\n")
+            return manifest
     raise CorpusError(
         f"{persona} has no index before {folder.name} to go back to; the last {KEPT_SNAPSHOTS} "
         "are kept. Change its sources and build another."
@@ -323,7 +324,7 @@ def _delete_old(indexes: Path, persona: str) -> None:
 def _only_one(home: Path, persona: str) -> Iterator[None]:
     """Raises CorpusError while another process builds the same index."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / _LOCK).open("w") as lock:
+    with (home / LOCK_FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:

@@ -1,6 +1,7 @@
 """`passages.sqlite`: the texts of a snapshot and their full-text index, written once, then only read.
 
-    documents       one row a document; its passages are the rows first_row … first_row + passages - 1
+    documents       one row a document, found by number or id; its passages are the rows
+                    first_row … first_row + passages - 1
     passages        row (as in the vector files), section, text, sha256 of what was embedded
     passages_fts    FTS5 over two columns of blank-separated tokens, `words` and their `stems`; it holds no
                     text of its own ("contentless")
@@ -159,6 +160,7 @@ class PassageWriter:
             "INSERT INTO frequencies SELECT term, sum(CASE col WHEN 'words' THEN doc ELSE 0 END), "
             "sum(CASE col WHEN 'stems' THEN doc ELSE 0 END) FROM temp.vocabulary GROUP BY term"
         )
+        database.execute("CREATE INDEX documents_by_id ON documents (id)")
         database.execute("COMMIT")
 
 
@@ -202,13 +204,19 @@ class PassageStore:
         place = name.rpartition("#")[2].partition(".")[0]
         if not place.isdecimal() or len(place) > _NUMBER_DIGITS:
             return None
-        rows = self._query(
-            f"{_PASSAGE} WHERE id = ? AND row >= first_row AND row < first_row + documents.passages "
-            "AND passages.number = ?",
-            [document_of(name), int(place)],
-        )
-        found = (_passage(values) for _row, *values in rows)
-        return next((passage for passage in found if passage.name == name), None)
+        # Not in one query: in a file without the index (an older one), SQLite would walk all the texts.
+        for first, number in self._query(
+            "SELECT first_row, passages FROM documents WHERE id = ?", [document_of(name)]
+        ):
+            rows = self._query(
+                f"{_PASSAGE} WHERE row >= ? AND row < ? AND passages.number = ?",
+                [first, first + number, int(place)],
+            )
+            for _row, *values in rows:
+                passage = _passage(values)
+                if passage.name == name:
+                    return passage
+        return None
 
     def match(
         self, query: str, limit: int, *, among: np.ndarray | None = None

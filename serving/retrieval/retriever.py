@@ -98,7 +98,8 @@ class Retriever:
         await asyncio.shield(self._opening)
 
     async def refresh(self) -> list[str]:
-        """Take up snapshots that were put in place since; searches under way end on the old ones.
+        """Take up snapshots that were put in place since, and let go those of personas that left the cast;
+        searches under way end on the old ones.
 
         Returns:
             the personas whose snapshot changed.
@@ -133,7 +134,7 @@ class Retriever:
         if persona.id not in self._snapshots or persona.retrieval.passages == 0:
             return Found([], [])
         text = standalone(question, history, persona.language)
-        folder = self._folders[persona.id]
+        folder = self._folders.get(persona.id)
         key = (persona.id, folder, persona.retrieval, text, effort, filters)
         if key in self._remembered:
             self._remembered.move_to_end(key)
@@ -202,11 +203,20 @@ class Retriever:
 
     def _refresh(self) -> list[str]:
         changed = []
+        for persona in [name for name in self._folders if name not in self._cast]:
+            self._let_go(persona)
         for persona in self._cast:
             folder = current_snapshot(self._indexes, persona)
             if folder != self._folders.get(persona) and self._open_one(persona, folder):
                 changed.append(persona)
         return changed
+
+    def _let_go(self, persona: str) -> None:
+        del self._folders[persona]
+        self._problems.pop(persona, None)
+        snapshot = self._snapshots.pop(persona, None)
+        if snapshot is not None:
+            snapshot.close()
 
     def _search(
         self,
@@ -216,7 +226,9 @@ class Retriever:
         effort: Effort,
         filters: Filters | None,
     ) -> Found:
-        snapshot = self._snapshots[persona.id]
+        snapshot = self._snapshots.get(persona.id)
+        if snapshot is None:  # it left the cast meanwhile
+            return Found([], [])
         settings = persona.retrieval
         wanted = max(1, settings.passages // 2) if effort is Effort.SHORT else settings.passages
         reranker = self._reranker if effort is Effort.FULL else None
@@ -233,12 +245,16 @@ class Retriever:
         )
 
     def _named(self, persona: Persona, names: Sequence[str]) -> list[PromptPassage | None]:
-        snapshot, words = self._snapshots[persona.id], persona.retrieval.passage_words
+        snapshot, words = self._snapshots.get(persona.id), persona.retrieval.passage_words
+        if snapshot is None:
+            return [None] * len(names)
         found = (snapshot.passage_named(name) for name in names)
         return [None if passage is None else _shown(passage, words) for passage in found]
 
     def _style(self, persona: Persona, text: str, vector: np.ndarray, limit: int) -> list[str]:
-        snapshot = self._snapshots[persona.id]
+        snapshot = self._snapshots.get(persona.id)
+        if snapshot is None:
+            return []
         ranked = rank(snapshot, text, vector, persona.language)
         words = persona.retrieval.passage_words
         return [first_words(p.text, words) for _, p in spread(snapshot, ranked, limit)]

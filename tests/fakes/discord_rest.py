@@ -93,6 +93,10 @@ class _Rest:
                 discord.refusals.append((called, body["code"]))
                 discord.invalid_requests += status in (401, 403)
             discord.notify()
+            for planned in discord.lose_next:
+                if called.startswith(planned[0]):
+                    discord.lose_next.remove(planned)
+                    return _json(planned[1], {"message": "planned failure", "code": 0}, {})
             return _json(status, body, verdict.headers)
 
         return serve

@@ -206,7 +206,8 @@ class DiscordSocket:
             socket.closed_here = True
             if code == 1006:
                 transport = socket.ws.get_extra_info("transport") or socket.ws._req.transport
-                transport.abort()
+                if transport is not None:  # the bot was quicker
+                    transport.abort()
             else:
                 await socket.ws.close(code=code)
 
@@ -274,7 +275,7 @@ class DiscordSocket:
             return None
         self.identifies += 1
         for old in self._sessions:
-            if old.shard == tuple(shard) or old.shard[1] != shard[1]:
+            if old.socket is None and (old.shard == tuple(shard) or old.shard[1] != shard[1]):
                 old.alive = False
         session = _Session(socket=socket, intents=intents, shard=(shard[0], shard[1]))
         socket.session = session

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tests.fakes import slack_blocks as kit
@@ -15,11 +16,11 @@ from tests.fakes.slack_workspace import Delivery, Message, Private, View, Worksp
 Payload = dict[str, Any]
 
 
-class People(Workspace):
+class People(Workspace, ABC):
     """Acts of people; `_deliver` is the platform's."""
 
-    def _deliver(self, delivery: Delivery) -> Delivery:
-        raise NotImplementedError
+    @abstractmethod
+    def _deliver(self, delivery: Delivery) -> Delivery: ...
 
     # ---- writing
 

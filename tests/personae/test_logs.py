@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +71,20 @@ def test_a_caller_s_plain_id_is_kept(header):
 def test_any_other_is_replaced(header):
     made = request_id_from(header)
     assert len(made) == 32 and made != header and made != request_id_from(header)
+
+
+def test_a_platform_that_collects_logs_gets_each_line_once(tmp_path):
+    """In a process of its own, because it takes the place of every other handler."""
+    program = (
+        "import logging; from personae.logs import log_to_stderr\n"
+        "logging.basicConfig(level=logging.ERROR)\n"
+        "log_to_stderr('json'); logging.getLogger('a').info('ready'); logging.error('bad')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("INFO", "ready"),
+        ("ERROR", "bad"),
+    ]

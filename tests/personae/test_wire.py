@@ -45,7 +45,7 @@ GOLDEN = [
         META,
         'event: meta\ndata: {"request_id":"r1","persona":"lincoln","display_name":"Abraham Lincoln",'
         '"disclosure":"An imitation.","adapter_version":"v1","base_model":"smollm2-135m",'
-        '"prompt_fingerprint":"",'
+        '"voice":"persona","prompt_fingerprint":"",'
         '"citations":[{"number":1,"title":"T","section":"","date":"1862","url":"https://e.org","excerpt":"E","quote":"","passage":""}],'
         '"notice":null,"quoted":false}\n\n',
     ),

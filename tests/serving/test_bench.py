@@ -23,7 +23,15 @@ from serving.bench import overload, reloads
 from serving.bench.exactness import ROWS, compare_batches
 from serving.bench.figures import alternately, paired_ratio, percentile
 from serving.bench.home import PERSONAS, bench_home
-from serving.bench.load import Engine, Gateway, Reply, at_once, one_after_another
+from serving.bench.load import (
+    Engine,
+    Gateway,
+    Reply,
+    at_once,
+    one_after_another,
+    tokens_per_second,
+    writing_rate,
+)
 from serving.bench.processes import memory_bytes
 from serving.bench.report import BEGIN, END, table, write_report
 from serving.bench.serving_run import KEYS
@@ -328,3 +336,13 @@ async def test_requests_at_once_keep_their_order():
 
     replies = await at_once(one(seconds) for seconds in (0.02, 0.0, 0.01))
     assert [r.key for r in replies] == [0.02, 0.0, 0.01]
+
+
+def test_the_rate_of_writing_leaves_the_reading_of_prompts_out():
+    """Two streams that begin after two seconds of reading and write 11 tokens in one more."""
+    both = [
+        Reply(5.0, 6.9, 8.0, 200, completion_tokens=11),
+        Reply(5.0, 7.0, 8.0, 200, completion_tokens=11),
+    ]
+    assert tokens_per_second(both) == pytest.approx(22 / 3)
+    assert writing_rate(both) == pytest.approx(20.0)

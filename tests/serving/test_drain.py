@@ -44,7 +44,7 @@ async def test_answers_that_can_end_in_time_do_and_nobody_else_is_let_in(tmp_pat
         assert (await anext(sse_messages(waiting.content)))[0] == "queued"
         gateway.process.terminate()
         refused = await read(waiting)
-        assert refused[-1][0] == "error" and refused[-1][1]["code"] == "engine_unavailable"
+        assert refused[-1][0] == "error" and refused[-1][1]["code"] == "gateway_restarting"
         assert refused[-1][1]["retry_after_seconds"] > 0
         async with http.get("/readyz") as response:
             assert response.status == 503

@@ -96,7 +96,8 @@ def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     cuts=st.lists(st.integers(0, 4000), max_size=12),
 )
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_words_come_out_whole_wherever_the_bytes_are_cut(words, cuts):
     """Quotation marks, backslashes, line separators, emoji, and a cut inside any of them."""

@@ -11,7 +11,7 @@ import pytest
 
 from personae.config import load_config
 from personae.errors import EngineUnavailable, ModelError
-from serving.adapters import engine_arguments_for
+from serving.adapter_slots import engine_arguments_for, room_for_guests
 from serving.child_process import ChildProcess
 from serving.engine_client import EngineClient
 from serving.engine_host import (
@@ -55,11 +55,26 @@ def test_it_is_told_no_secrets(tmp_path):
     assert given["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
 
 
+def test_an_engine_on_the_cpu_needs_no_compiler(tmp_path):
+    engine = load_config({}, folder=tmp_path).engine
+
+    on_gpu = load_config({}, profile="gpu-24g", folder=tmp_path).engine
+    for config, compiles_nothing in ((engine, True), (on_gpu, False)):
+        given = engine_environment(config, {}, private_folder=tmp_path)
+        assert (given.get("TORCHDYNAMO_DISABLE") == "1") == compiles_nothing
+
+
 def test_slots_leave_room_for_a_change():
     assert engine_arguments_for(cast_size=2, slots=6) == {"max_loras": 6, "max_cpu_loras": 14}
     assert engine_arguments_for(cast_size=10, slots=6) == {"max_loras": 12, "max_cpu_loras": 26}
     with_guests = engine_arguments_for(cast_size=4, slots=6, guests=4)
     assert with_guests == {"max_loras": 10, "max_cpu_loras": 22}, "guests take nobody's slot"
+
+
+def test_personas_that_join_a_running_engine_take_the_places_of_guests():
+    """It was started for four of them and four guests; none is turned away when there are more."""
+    assert [room_for_guests(size, 4, slots=10) for size in (4, 5, 8, 12)] == [4, 3, 0, 0]
+    assert room_for_guests(12, 4, slots=None) == 4  # not ours: it knows its sizes itself
 
 
 async def nothing() -> None:

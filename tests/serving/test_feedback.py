@@ -9,7 +9,7 @@ import pytest
 
 from personae.errors import LedgerUnavailable
 from personae.feedback import ShownPassage
-from personae.wire import FeedbackRequest, RevisionRequest
+from personae.feedback_wire import FeedbackRequest, RevisionRequest
 from serving.feedback import Feedback
 from serving.feedback_export import exported
 from serving.ledger import Ledger
@@ -77,7 +77,9 @@ def test_what_was_sent_is_what_is_kept(kept):
 
 
 def test_a_nul_and_sql_are_only_text(kept):
-    kept.rate(rating(question="a\x00b", answer="'; drop table feedback; --"), [])
+    sent = rating("r\x001", question="a\x00b", answer="'; drop table feedback; --")
+    assert not kept.rate(sent, []).replaced
+    assert kept.rate(sent, []).replaced
     (found,) = kept.ratings("lincoln")
     assert (found.question, found.answer) == ("ab", "'; drop table feedback; --")
 
@@ -110,6 +112,19 @@ def test_who_it_was_is_not_in_the_database(sqlite_ledger, tmp_path):
     sqlite_ledger.close()
     held = b"".join(path.read_bytes() for path in tmp_path.glob("state.db*"))
     assert b"Keep them." in held and b"123456789" not in held and b"987654321" not in held
+
+
+def test_the_words_of_who_is_forgotten_are_in_no_file(sqlite_ledger, tmp_path):
+    kept = Feedback(sqlite_ledger.database)
+    kept.rate(rating(reason="a word to forget"), [])
+    kept.revise(revision(), [])
+
+    def held():  # the journal too, while the database is open
+        return b"".join(path.read_bytes() for path in tmp_path.glob("state.db*"))
+
+    assert b"a word to forget" in held() and b"Keep every law." in held()
+    kept.forget("ann", "discord")
+    assert b"a word to forget" not in held() and b"Keep every law." not in held()
 
 
 def test_only_the_newest_are_kept(ledger):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 import aiohttp
 import pytest
@@ -10,15 +13,9 @@ import pytest
 from bot.core.gateway_client import GatewayClient
 from personae.errors import RequestError, Unauthorized, UnknownPersona
 from personae.feedback import read_revisions
+from personae.feedback_wire import FeedbackRequest, ForgetRequest, RevisionRequest
 from personae.prompt import fingerprint
-from personae.wire import (
-    AskRequest,
-    Delta,
-    FeedbackRequest,
-    ForgetRequest,
-    Meta,
-    RevisionRequest,
-)
+from personae.wire import AskRequest, Delta, Meta
 
 ASKED = "What of the Union and its laws?"
 
@@ -98,11 +95,34 @@ async def test_a_revision_is_laid_down_for_training_and_goes_when_its_asker_is_f
     assert row["messages"][-1]["content"] == revision.revision
     assert (await client.export_feedback("lincoln", "revisions")).decode() == path.read_text()
     mine = (await client.feedback_of(ForgetRequest(user="ann", surface="discord"))).feedback
-    assert {one.persona for one in mine} == {"lincoln"} and all(one.answer for one in mine)
+    assert [(one.answer, one.revision) for one in mine] == [(told["answer"], "")], "op's words"
+    ops = (await client.feedback_of(ForgetRequest(user="op", surface="discord"))).feedback
+    assert [one.revision for one in ops] == ["The Union and its laws stay."]
+    async with GatewayClient(gateway.url) as stranger:
+        with pytest.raises(Unauthorized):
+            await stranger.feedback_of(ForgetRequest(user="ann", surface="discord"))
     forgotten = await client.forget_feedback(ForgetRequest(user="ann", surface="discord"))
-    assert forgotten.deleted == len(mine)
     assert forgotten.deleted == 1
     assert not path.exists() and await client.export_feedback("lincoln", "sft") == b""
+
+
+async def test_who_leaves_before_the_end_is_forgotten_in_the_file_too(client, gateway):
+    told = await answered(client, user="op", asked_by="ann")
+    await client.revise(RevisionRequest(**told, revision="The Union stays."))
+    path = gateway.config.feedback / "lincoln" / "revisions.jsonl"
+    assert path.exists()
+    with closing(sqlite3.connect(gateway.config.home / "state.db")) as other:
+        other.execute("BEGIN IMMEDIATE")  # the gateway's thread waits for its end
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as http:
+            with pytest.raises(TimeoutError):
+                body = {"user": "ann", "surface": "discord"}
+                await http.post(f"{gateway.url}/v1/feedback/forget", json=body)
+        await asyncio.sleep(0.3)  # the gateway sees that they left
+        assert path.exists()
+        other.rollback()
+    async with asyncio.timeout(10):
+        while path.exists():
+            await asyncio.sleep(0.05)
 
 
 async def test_an_empty_revision_takes_it_back_and_one_with_special_tokens_is_refused(

@@ -156,6 +156,27 @@ async def test_an_engine_that_is_away_leaves_the_live_version_to_speak(stage):
     assert (lease.version, "not loaded yet" in (lease.notice or "")) == ("v1", True)
 
 
+async def test_versions_that_never_were_leave_no_trace(stage):
+    """A client may name as many as it likes."""
+    adapters = await stage.adapters()
+    for number in range(100, 110):
+        assert (await lease_of(adapters, Wish(f"v{number}"))).version == "v1"
+    loaded = adapters._loaded
+    held = (
+        loaded._last_held,
+        loaded._leases,
+        loaded._turns,
+        loaded._failures,
+        adapters._guests._loads,
+    )
+    assert not [
+        name
+        for kept in held
+        for name in kept
+        if name.startswith("lincoln@v1") and name != "lincoln@v1"
+    ]
+
+
 # -- how many ------------------------------------------------------------------------------------------
 
 

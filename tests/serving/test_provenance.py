@@ -193,7 +193,7 @@ FRAGMENTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join) | st.text(max_size=60),
     st.randoms(use_true_random=False),

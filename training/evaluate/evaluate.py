@@ -29,6 +29,7 @@ from personae.manifest import content_sha256, hash_files
 from personae.persona import Persona
 from personae.progress import Progress, silent
 from personae.prompt import fingerprint
+from personae.training_run import EVALUATIONS
 from personae.weights import model_folder, read_model_manifest
 from training.evaluate.attribution import Attribution, train_attribution
 from training.evaluate.bits import NEUTRAL_QUESTION, bits_of, questions_about
@@ -53,7 +54,8 @@ from training.evaluate.report import write_report
 from training.evaluate.told import Teller
 from training.tune.run_folder import ADAPTER
 
-FOLDER = "evaluation"
+FOLDER = EVALUATIONS
+"""Of a run."""
 SHARED = ".base-replies"
 _KEY = "evaluated.json"
 _MEASURE = 2

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from personae.errors import CorpusError
+from personae.uploads import PIECEWISE, member_name
 from training.ingest.archive import Archive, Limits
 
 _JUNK = re.compile(r"(?:^|/)(?:__MACOSX/|\.)")
@@ -57,6 +58,11 @@ class _Zip(Archive):
                 "keep the right one, and put the folder's path into `path`.",
             )
         member = self._members[name]
+        if member.compress_type not in PIECEWISE:
+            raise self.refused(
+                name,
+                "is packed in an unusual way. Unpack the archive and put the folder's path into `path`.",
+            )
         return self._file.open(member), member.compress_size
 
 
@@ -73,12 +79,12 @@ class _Folder(Archive):
 
 
 def _name_of(member: zipfile.ZipInfo, where: Path) -> str:
-    """A member's name with "/" between folders; UTF-8 where a packer forgot to say so."""
-    name = member.orig_filename.split("\0", 1)[0]
-    if not member.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    name = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    """A member's path within the export.
+
+    Raises:
+        CorpusError: it would be outside.
+    """
+    name = member_name(member)
     while name.startswith("./"):
         name = name[2:]
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):

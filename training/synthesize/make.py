@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from personae.config import SynthesisConfig
 from personae.corpus import Document
 from personae.errors import ConfigError, CorpusError
-from personae.files import write_atomic
+from personae.files import remove_leftovers, write_atomic
 from personae.persona import Persona
 from personae.progress import Progress, silent
 from training.samples.filters import Embed
@@ -114,6 +114,7 @@ def synthesize(
     plan = _plan(persona, documents, samples, vocabulary)
     requests = [job.request for job in plan.jobs]
     with AnswerStore.opened(folder) as store:
+        remove_leftovers(folder)
         stored = store.keys()
         missing = [request for request in requests if request.key(model) not in stored]
         asked = asyncio.run(_ask(missing, config, key, store, patience, progress))
@@ -121,15 +122,15 @@ def synthesize(
             job: answer for job in plan.jobs if (answer := store.get(job.request.key(model)))
         }
         spent = store.spent()
-    progress("filtering what was written", 0, 1)
-    harvest = Harvest(
-        persona, plan.passages, model=model, embed=embed, length=length, max_tokens=max_tokens
-    )
-    made = harvest.samples(plan.jobs, answers)
-    write_atomic(folder / SAMPLES, "".join(_line(sample) for sample in made))
-    report = _report(persona, model, made, harvest, asked, plan.jobs, answers, spent)
-    write_atomic(folder / SYNTHESIS, report.model_dump_json(indent=2) + "\n")
-    progress("filtering what was written", 1, 1)
+        progress("filtering what was written", 0, 1)
+        harvest = Harvest(
+            persona, plan.passages, model=model, embed=embed, length=length, max_tokens=max_tokens
+        )
+        made = harvest.samples(plan.jobs, answers)
+        write_atomic(folder / SAMPLES, "".join(_line(sample) for sample in made))
+        report = _report(persona, model, made, harvest, asked, plan.jobs, answers, spent)
+        write_atomic(folder / SYNTHESIS, report.model_dump_json(indent=2) + "\n")
+        progress("filtering what was written", 1, 1)
     return made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import logging
 import math
@@ -18,8 +19,10 @@ from typing import Any
 
 from personae.errors import AdapterError
 from personae.files import folder_written_aside, write_atomic
+from personae.training_run import LOCK
 from training.tune.run_folder import CHECKPOINT, TrainSettings, keep_metrics_until
 from training.tune.steps import Optimizer
+from training.tune.world import ALONE, World
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ def only_process(run: Path) -> Iterator[None]:
     Raises:
         AdapterError: another process is training this very run.
     """
-    with (run / ".lock").open("w") as file:
+    with (run / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
@@ -95,26 +98,35 @@ def save_checkpoint(run: Path, optimizer: Optimizer, state: TrainState) -> None:
         (aside / "state.json").write_text(json.dumps(vars(state)), encoding="utf-8")
 
 
-def resume(run: Path, optimizer: Optimizer, *, writes: bool = True) -> TrainState:
+def resume(run: Path, optimizer: Optimizer, *, world: World = ALONE) -> TrainState:
     """The last checkpoint's state, with its tensors put into the optimizer; a fresh one without.
 
-    `writes`: whether this process may mend the metrics file.
+    Only the first process reads it, and sends it to the others: their machines need not see its disk.
     """
     import torch
 
-    folder = run / CHECKPOINT
-    if not (folder / "state.json").is_file():
-        if writes:
+    kept = world.said_by_first(_read_checkpoint(run) if world.is_first else None)
+    if kept is None:
+        if world.is_first:
             keep_metrics_until(run, -1)
         return TrainState()
-    state = TrainState(**json.loads((folder / "state.json").read_bytes()))
-    saved = torch.load(folder / "tensors.pt", weights_only=True)
+    facts, tensors = kept
+    state = TrainState(**facts)
+    saved = torch.load(io.BytesIO(tensors), weights_only=True, map_location="cpu")
     with torch.no_grad():
         for master, tensor in zip(optimizer.masters, saved["masters"], strict=True):
             master.copy_(tensor)
     optimizer.adam.load_state_dict(saved["adam"])
     optimizer.write_back()
-    if writes:
+    if world.is_first:
         keep_metrics_until(run, state.step)
     log.info("resuming at step %d", state.step)
     return state
+
+
+def _read_checkpoint(run: Path) -> tuple[dict[str, Any], bytes] | None:
+    """(fields of the state, tensors as they were saved)"""
+    folder = run / CHECKPOINT
+    if not (folder / "state.json").is_file():
+        return None
+    return json.loads((folder / "state.json").read_bytes()), (folder / "tensors.pt").read_bytes()

@@ -65,7 +65,7 @@ def run_steps(
     import torch
 
     optimizer = Optimizer(model, b_rate_ratio=settings.b_rate_ratio)
-    state = resume(run, optimizer, writes=world.is_first)
+    state = resume(run, optimizer, world=world)
     batches = rows.batches(settings)
     steps = settings.all_steps
     if state.before is None:
@@ -89,7 +89,7 @@ def run_steps(
         _note(run, world, figures | {"seconds": round(seconds, 3)})
         if _is_evaluated(state.step, settings):
             found = evaluate(model, rows.held_out, rows.held_out_tasks)
-            found = world.agreed(found | watch(model))
+            found = world.said_by_first(found | watch(model))
             _note(run, world, {"step": state.step} | found)
             if state.note_evaluation(found, settings) and world.is_first:
                 save_tensors(run / BEST, lora_tensors(model))

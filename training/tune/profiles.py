@@ -3,7 +3,7 @@
 In: a profile's name, the size of the base model, what the persona and the command line want. Out:
 `TrainSettings`. Each figure says what it costs; none depends on the persona's text.
 
-    cpu        2 cores and 4 GB: a 135M model learns a voice in ten minutes
+    cpu        2 cores and 4 GB: a 135M model learns a voice in ten to thirty minutes
     gpu-24g    one GPU with 24 GB: 7-8B; the base in 4 bit while training (16 GB of weights become 5)
     gpu-80g    one GPU with 80 GB: 14B in 16 bit
     gpu-8x80g  eight of them: 70B, its 140 GB of weights spread over all

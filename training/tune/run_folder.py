@@ -1,38 +1,47 @@
-"""What a training run keeps on disk: `runs/<persona>/<key>/`.
-
-plan.json          what is trained, from what; its hash is the folder's name, so the same command
-                   finds its own run again, unfinished or done
-preflight.json     what was checked before the first step, and what was found
-preview.txt        a few samples as the model meets them, with the mask
-metrics.jsonl      one line a step and one an evaluation
-checkpoint/        A and B in float32, the optimizer and the step: replaced as a whole
-best.safetensors   A and B of the best evaluation so far
-adapter/           the peft files of the best
-result.json        measured figures; written last, its existence means the run is done
-"""
+"""Settings of a training, and reading and writing its folder (`personae.training_run` names the files)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from personae.errors import AdapterError
 from personae.files import write_atomic
-from personae.manifest import BaseModelRef
+from personae.training_run import (
+    ADAPTER,
+    BEST,
+    CHECKPOINT,
+    METRICS,
+    PLAN,
+    PREFLIGHT,
+    PREVIEW,
+    RESULT,
+    Plan,
+    Result,
+)
 
-PLAN = "plan.json"
-PREFLIGHT = "preflight.json"
-PREVIEW = "preview.txt"
-RESULT = "result.json"
-METRICS = "metrics.jsonl"
-ADAPTER = "adapter"
-CHECKPOINT = "checkpoint"
-BEST = "best.safetensors"
+__all__ = [
+    "ADAPTER",
+    "BEST",
+    "CHECKPOINT",
+    "METRICS",
+    "PLAN",
+    "PREFLIGHT",
+    "PREVIEW",
+    "RESULT",
+    "Plan",
+    "Result",
+    "TrainSettings",
+    "append_metrics",
+    "keep_metrics_until",
+    "read_run",
+    "settings_dict",
+    "write_plan",
+]
 
 
 @dataclass(frozen=True)
@@ -90,37 +99,6 @@ class TrainSettings:
     @property
     def all_steps(self) -> int:
         return self.text_steps + self.steps
-
-
-class Plan(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    persona: str
-    persona_file_sha256: str
-    base_model: BaseModelRef
-    prompt_fingerprint: str
-    corpus_sha256: str
-    dataset_fingerprint: str
-    held_out_documents: list[str]
-    samples: dict[str, int]
-    revisions: list[str] = []
-    """Ids of the answers whose revisions are among the samples."""
-    settings: dict[str, Any]
-    libraries: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """Name of the run: it changes with everything that would change the adapter."""
-        # The fingerprint of the dataset speaks for the revisions.
-        decisive = self.model_dump(exclude={"libraries", "persona_file_sha256", "revisions"})
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class Result(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    metrics: dict[str, float]
-    finished_at: str
 
 
 def settings_dict(settings: TrainSettings) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def train_adapter(
     Raises:
         CorpusError: no corpus, or too small a one.
         ModelError: no base model, or the preflight found something wrong; all of it is told at once.
+            Or the processes were given different things.
         DiskFull: the last checkpoint is kept.
     """
     prepared = prepare(
@@ -105,7 +106,12 @@ def train_adapter(
         progress=progress,
     )
     run = runs / persona.id / prepared.plan.key
-    if (run / RESULT).is_file():
+    if not world.all_say(prepared.plan.key):
+        raise ModelError(
+            "The machines of this training would not train the same: personae.toml, the persona, its corpus, "
+            "the base model and the settings must be equal on all. Copy them from one to the others."
+        )
+    if world.said_by_first((run / RESULT).is_file()):
         return run
     require_free_bytes(run, RUN_BYTES, f"Training {persona.id}")
     run.mkdir(parents=True, exist_ok=True)

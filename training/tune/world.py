@@ -1,8 +1,9 @@
-"""The processes of one training: one, or one for each GPU.
+"""The processes of one training: one, or one for each GPU, on one machine or on several.
 
 Every process holds the same LoRA weights. A batch is dealt out to them, and the gradients are added up, so
-that all take the step that one process with the whole batch would take. Only the first writes files. Started
-by `torchrun` (see `training.tune.launch`), which sets RANK, WORLD_SIZE and LOCAL_RANK.
+that all take the step that one process with the whole batch would take. Only the first writes files, and
+only what it reads of them counts: other machines need the same models and corpora, no shared disk. Started
+by `torchrun` or `accelerate launch` (see `training.tune.launch`), which set RANK, WORLD_SIZE and LOCAL_RANK.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from training.tune.encode import Encoded
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,25 @@ class World:
             at += weight.numel()
         return float(total)
 
-    def agreed(self, figures: dict[str, float]) -> dict[str, float]:
-        """The first process's figures, for all: what they decide, all decide alike."""
+    def said_by_first(self, said: T) -> T:
+        """What the first process says, for all: what they decide by it, all decide alike."""
         if self.size == 1:
-            return figures
+            return said
         import torch
 
-        said = [figures]
-        torch.distributed.broadcast_object_list(said)
-        return said[0]
+        heard: list[T] = [said]
+        torch.distributed.broadcast_object_list(heard)
+        return heard[0]
+
+    def all_say(self, said: str) -> bool:
+        """Whether every process says the same."""
+        if self.size == 1:
+            return True
+        import torch
+
+        heard: list[str | None] = [None] * self.size
+        torch.distributed.all_gather_object(heard, said)
+        return len(set(heard)) == 1
 
     def wait_for_all(self) -> None:
         if self.size > 1:

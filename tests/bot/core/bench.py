@@ -199,7 +199,7 @@ class ScriptedGateway:
     Attributes:
         script: of every stream: events, and things to wait for. Without a last event the connection drops.
         fed: bodies of POST /v1/feedback and /admin/revisions, /v1/feedback/forget.
-        kept: what POST /v1/feedback/mine tells.
+        kept: what POST /admin/people/feedback tells.
     """
 
     url: str = ""
@@ -246,7 +246,7 @@ class ScriptedGateway:
         )
 
     async def _feedback(self, request: web.Request) -> web.Response:
-        if request.path.endswith("mine"):
+        if request.path == "/admin/people/feedback":
             return web.json_response({"feedback": self.kept})
         body = await request.json()
         await asyncio.sleep(self.slow.pop(0) if self.slow else 0)
@@ -254,6 +254,10 @@ class ScriptedGateway:
         if request.path.endswith("forget"):
             return web.json_response({"deleted": len(self.fed) - 1})
         return web.json_response({"id": "1", "replaced": False})
+
+
+async def _ready(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ready"})
 
 
 @contextlib.asynccontextmanager
@@ -265,9 +269,10 @@ async def scripted_gateway(script: Sequence[Step] = ()) -> AsyncIterator[Scripte
             web.post("/v1/ask", gateway._stream),
             web.post("/v1/rewrite", gateway._stream),
             web.get("/v1/personas", gateway._cards),
+            web.get("/readyz", _ready),
             web.post("/v1/feedback", gateway._feedback),
             web.post("/v1/feedback/forget", gateway._feedback),
-            web.post("/v1/feedback/mine", gateway._feedback),
+            web.post("/admin/people/feedback", gateway._feedback),
             web.post("/admin/revisions", gateway._feedback),
         ]
     )

@@ -85,6 +85,7 @@ async def test_a_rating_tells_the_gateway_how_the_answer_was_made(
         "adapter_version": "v1",
         "base_model": "smollm2-135m",
         "prompt_fingerprint": "fingerprint",
+        "voice": "persona",
         "strength": "normal",
         "quoted": False,
         "question": "How is the Union kept whole?",

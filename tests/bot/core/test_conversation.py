@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.core.conversation import MOST_CHARACTERS, within
 from bot.core.desk import Desk
-from bot.core.people import Place
+from bot.core.people import Person, Place
+from bot.core.surface import View
 from bot.state.store import State
 from personae.wire import AdapterChange
 from tests.bot.core.bench import (
@@ -204,3 +207,51 @@ async def test_again_alone_leaves_the_threads_persona(
     pinned = await state.conversation(THREAD.conversation)
     assert pinned is not None and pinned.persona == "roosevelt"
     assert script.asked[-1]["persona"] == "lincoln"
+
+
+@pytest.mark.parametrize(
+    ("place", "person", "waits"),
+    [(THREAD, BOB, True), (CHANNEL, ALICE, True), (CHANNEL, BOB, False)],
+)
+async def test_what_follows_an_answer_that_is_seen_knows_it(
+    desk: Desk, script: ScriptedGateway, place: Place, person: Person, waits: bool
+) -> None:
+    """The last view of the first answer is there, and what was said is not yet remembered."""
+    surface = LastViewHeld()
+    order = ask("What of the Union?", place=place, remembers=True)
+    first = asyncio.create_task(desk.answer(order, surface))
+    await surface.until(lambda view: view.ended)
+    follow_up = {"place": place, "person": person, "persona": "lincoln"}
+    followed = asyncio.create_task(asked(desk, "And why?", **follow_up))
+    await asyncio.wait({followed}, timeout=0.3 if waits else 9.0)
+    assert followed.done() is not waits
+    surface.let_go.set()
+    await asyncio.gather(first, followed)
+    before = [{"role": "user", "content": "What of the Union?"}] if waits else []
+    assert script.asked[1]["history"][:1] == before  # type: ignore[index]
+
+
+async def test_a_refusal_on_its_way_holds_nobody_up(desk: Desk, script: ScriptedGateway) -> None:
+    """After it nothing is remembered, and a platform may take minutes to show it."""
+    surface = LastViewHeld()
+    order = ask("Hm?", place=THREAD, remembers=True, persona="nobody")
+    refused = asyncio.create_task(desk.answer(order, surface))
+    await surface.until(lambda view: view.ended)
+    async with asyncio.timeout(9):
+        await asked(desk, "And why?", persona="lincoln")
+    assert not refused.done()
+    surface.let_go.set()
+    assert (await refused).outcome == "refused"
+
+
+class LastViewHeld(RecordedSurface):
+    """The platform shows the last view at once, and says so only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+
+    async def show(self, view: View) -> None:
+        await super().show(view)
+        if view.ended:
+            await self.let_go.wait()

@@ -226,6 +226,31 @@ async def test_a_deleted_question_ends_its_answer_and_is_forgotten(
     assert record is not None and (record.state, record.question) == ("deleted", "")
 
 
+@pytest.mark.parametrize("deletes", ["message-1", "question-7"])
+async def test_what_is_deleted_while_its_last_view_is_on_its_way_is_not_kept(
+    desk: Desk, script: ScriptedGateway, state: State, deletes: str
+) -> None:
+    surface = RecordedSurface()
+
+    async def finishing() -> None:
+        await surface.until(lambda view: view.phase == "growing")
+        surface.seconds = 0.5
+
+    script.script = [*WORDS, finishing, DONE]
+    order = ask(place=THREAD, remembers=True, extra={"message": "question-7"})
+    task = asyncio.create_task(desk.answer(order, surface))
+    await surface.until(lambda view: view.phase == "growing")
+    running = desk._attendance.running()[0]
+    while not running.finishing:
+        await asyncio.sleep(0.005)
+    await desk.message_deleted(deletes)
+    assert (await task).outcome in ("gone", "stopped")
+    record = await state.answer(surface.last.answer_id)
+    assert record is not None and (record.state, record.text) == ("deleted", "")
+    assert await state.turns(THREAD.conversation, limit=9) == []
+    assert await state.conversation(THREAD.conversation) is None
+
+
 async def test_a_deleted_place_ends_its_answers_and_conversation(
     desk: Desk, script: ScriptedGateway, state: State
 ) -> None:
@@ -349,3 +374,20 @@ async def test_nothing_is_left_running_however_it_ended(
     await asyncio.sleep(0)
     left = {task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)}
     assert left == set()
+
+
+async def test_stop_ends_an_answer_that_another_process_gives(
+    state: State, script: ScriptedGateway
+) -> None:
+    """The button's click reaches one process of the bot, and the answer grows in the other."""
+    script.script = [*WORDS, forever]
+    surface = RecordedSurface()
+    async with running_desk(script.url, state) as desk, running_desk(script.url, state) as other:
+        task = await started(desk, surface)
+        answer_id = surface.last.answer_id
+        assert await other.stop(answer_id, BOB) == say("only-author-or-manager")
+        assert await other.stop(answer_id, ALICE) == say("stopping")
+        await task
+        assert await other.stop(answer_id, ALICE) == say("not-running")
+        assert await other.stop("another", ALICE) == say("not-running")
+    assert surface.text == f"We must think\n\n{say('stopped')}"

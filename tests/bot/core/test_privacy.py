@@ -8,7 +8,8 @@ from dataclasses import replace
 from bot.core.desk import Desk
 from bot.core.sentences import speaker
 from bot.state.store import State
-from personae.wire import Delta, FeedbackKept
+from personae.feedback_wire import FeedbackKept
+from personae.wire import Delta
 from tests.bot.core.bench import (
     ALICE,
     BOB,
@@ -78,6 +79,16 @@ async def test_forgetting_goes_here_and_at_the_gateway(
     assert "Why?" in str(theirs) and theirs["feedback"][0]["rating"] == "up"
 
 
+async def test_an_export_without_the_gateway_holds_the_rest_and_says_what_is_missing(
+    state: State,
+) -> None:
+    async with scripted_gateway() as gateway:
+        url = gateway.url
+    async with running_desk(url, state) as desk:
+        exported = await desk.export(ALICE)
+    assert "feedback" not in exported and exported["feedback_error"] and "error" not in exported
+
+
 async def test_who_is_forgotten_while_answered_is_forgotten_after_it(
     desk: Desk, script: ScriptedGateway, state: State
 ) -> None:
@@ -105,3 +116,12 @@ async def test_a_chosen_language_goes_before_the_platforms(desk: Desk, state: St
     surface = RecordedSurface()
     await desk.answer(ask(" ", person=replace(ALICE, locale="en-US")), surface)
     assert surface.text == speaker("de")("empty-question")
+
+
+async def test_people_choose_their_language_and_take_it_back(desk: Desk) -> None:
+    german = speaker("de")
+    assert await desk.set_language(ALICE, "de") == german("language-chosen")
+    assert (await desk.say(ALICE)).locale == "de"
+    assert "en, de, auto" in await desk.set_language(ALICE, "fr")
+    assert await desk.set_language(ALICE, "auto") == say("language-chosen")
+    assert (await desk.say(ALICE)).locale == "en"

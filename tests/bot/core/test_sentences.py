@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fluent.syntax import FluentParser
 from fluent.syntax import ast as ftl
 from fluent.syntax.visitor import Visitor
 
+from bot.core.admin import Scope
+from bot.core.order import Strength
 from bot.core.sentences import LANGUAGES, source, speaker
-from personae.errors import GatewayUnreachable
+from bot.core.surface import Control
+from bot.state.records import Rating, UsageKind
+from personae.errors import GatewayUnreachable, PersonaeError
 
 BOT = Path(__file__).parents[3] / "bot"
 
@@ -128,17 +134,75 @@ def test_errors_are_translated_by_code_and_english_keeps_the_servers_own() -> No
     assert speaker("de").in_words("something_new", "As it is.") == "As it is."
 
 
+def made() -> set[str]:
+    """Names that the code puts together."""
+    strengths, controls = get_args(Strength), set(get_args(Control))
+    names = {
+        f"quota-{kind}-{unit}" for kind in get_args(UsageKind) for unit in ("requests", "tokens")
+    }
+    names |= {f"default-set-{scope}" for scope in get_args(Scope)}
+    names |= {f"limits-whom-{scope}" for scope in ("person", "role")}
+    names |= {f"kind-{kind}" for kind in ("quote", "paraphrase", "inference")}
+    names |= {f"marked-{kind}" for kind in ("quote", "paraphrase")}
+    names |= {f"rated-{rating}" for rating in get_args(Rating)}
+    names |= {f"{on}-strength-{its}" for on in ("discord", "slack") for its in strengths}
+    names |= {f"slack-button-{control}" for control in controls}
+    names |= {f"discord-button-{control}" for control in controls - {"up", "down"}}
+    names |= {
+        f"discord-privacy-{action}" for action in ("show", "export", "opt-out", "opt-in", "delete")
+    }
+    names |= {f"discord-privacy-language-{its}" for its in (*LANGUAGES, "auto")}
+    names |= {f"slack-home-{choice}" for choice in ("opt-out", "opt-in")}
+    names |= {f"slack-home-own-names-{names}" for names in ("on", "off")}
+    return names
+
+
+def put_together() -> Iterator[tuple[str, str]]:
+    """(file, pattern) of each name that the bots put together where they say it."""
+    for path in sorted(BOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            first = node.args[0]
+            if name in ("say", "_say", "phrase") and isinstance(first, ast.JoinedStr):
+                parts = [getattr(its, "value", None) for its in first.values]
+                yield (
+                    path.name,
+                    "".join(re.escape(its) if isinstance(its, str) else "[a-z-]+" for its in parts),
+                )
+
+
+def literals() -> set[str]:
+    """Every plain string of the bots' code."""
+    return {
+        node.value
+        for path in BOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def error_codes() -> set[str]:
+    kinds, codes = [PersonaeError], set()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        codes.add(kind.code)
+    return codes
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_that_the_code_puts_together_are_there(language: str) -> None:
     say = speaker(language)
-    made = [
-        f"quota-{kind}-{unit}"
-        for kind in ("person", "role", "server")
-        for unit in ("requests", "tokens")
-    ]
-    made += [f"default-set-{scope}" for scope in ("channel", "server", "thread")]
-    made += [f"limits-whom-{scope}" for scope in ("person", "role", "server", "everybody")]
-    for kind in ("quote", "paraphrase", "inference"):
-        made += [f"kind-{kind}", f"marked-{kind}"]
-    made += ["rated-up", "rated-down"]
-    assert [name for name in made if not say.knows(name)] == []
+    assert sorted(name for name in made() if not say.knows(name)) == []
+    patterns = list(put_together())
+    assert len(patterns) > 8
+    for file, pattern in patterns:
+        assert any(re.fullmatch(pattern, name) for name in made()), f"{file}: {pattern}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_used(language: str) -> None:
+    used = literals() | made() | {f"error-{code.replace('_', '-')}" for code in error_codes()}
+    assert sorted(messages(language).keys() - used) == []

@@ -298,6 +298,16 @@ async def test_a_broken_line_to_discord_costs_nothing(
     await ask.shows("must think anew", LINCOLN)
 
 
+async def test_an_acknowledgement_whose_reply_is_lost_loses_no_question(
+    bot: None, platform: FakeDiscord
+) -> None:
+    """discord.py tries again by itself, and Discord then says that somebody was quicker."""
+    platform.lose_next.append(("POST /interactions", 502))
+    ask = await platform.slash("ask", persona="lincoln", question="Why?")
+    await ask.shows("must think anew", LINCOLN)
+    assert ask.doubly_answered == 1
+
+
 async def test_a_reply_that_discord_refuses_for_good_is_reported(
     bot: None, platform: FakeDiscord
 ) -> None:

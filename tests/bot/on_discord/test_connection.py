@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.gateway_client import GatewayClient
 from bot.core.sentences import speaker
+from bot.on_discord.client import DiscordFrontend
 from bot.on_discord.frontend import SYNCED_FILE, run
+from bot.state.store import State
 from personae.errors import ConfigError
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_environment, bot_settings, running_bot
 from tests.conftest import REPOSITORY, RunningGateway
@@ -240,3 +243,23 @@ async def test_sigterm_in_mid_answer_tells_the_person_and_ends_with_0(
     text = (out + err).decode()
     for secret in (platform.token, "nobody logs", "word0", ask.token):
         assert secret not in text
+
+
+async def test_a_stopped_client_is_told_nothing_more(tmp_path: Path) -> None:
+    """discord.py tells that it is ready two seconds late; its handler would have no loop to run in."""
+    settled = asyncio.Event()
+    async with (
+        GatewayClient(NOWHERE) as gateway,
+        State.open(f"sqlite:///{tmp_path / 'bots.db'}") as state,
+    ):
+        client = DiscordFrontend(
+            gateway=gateway,
+            state=state,
+            synced_file=tmp_path / SYNCED_FILE,
+            has_admin_key=False,
+            settled=settled.set,
+        )
+        async with client:
+            client.dispatch("ready")
+            await asyncio.wait_for(settled.wait(), 10)
+        client.dispatch("ready")

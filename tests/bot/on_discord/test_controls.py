@@ -160,6 +160,15 @@ async def test_an_operator_writes_a_better_answer(
     assert sent.private
 
 
+async def test_an_answer_too_long_for_the_field_is_not_offered_cut_off(
+    bot: None, platform: FakeDiscord, gateway: RunningGateway
+) -> None:
+    gateway.engine.words = ["word " * 300] * 3
+    revise = await platform.press(await asked(platform), "Better answer")
+    modal = await revise.modal_shown()
+    assert "word" not in str(modal)
+
+
 async def test_any_answer_can_be_revised_by_its_context_menu(
     bot: None, platform: FakeDiscord
 ) -> None:

@@ -1,4 +1,4 @@
-"""A bot that is killed with answers in flight: the next one ends them truthfully."""
+"""A bot that is killed with answers in flight: the next one begins them anew, where they stand."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ async def _started(environment: dict[str, str]) -> asyncio.subprocess.Process:
     )
 
 
-@pytest.mark.parametrize("way", ["command", "mention", "under a name", "thinking"])
-async def test_answers_of_a_killed_bot_are_ended_by_the_next(
+WAYS = ["command", "mention", "under a name", "thinking", "mention without a word"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_answers_of_a_killed_bot_are_given_by_the_next(
     gateway: RunningGateway, tmp_path: Path, way: str
 ) -> None:
     async with FakeDiscord(edit_limit=PATIENT_EDITS, identify_seconds=0.0) as platform:
@@ -48,14 +51,14 @@ async def test_answers_of_a_killed_bot_are_ended_by_the_next(
             await platform.allow(CHANNEL_ID, MANAGE_WEBHOOKS)
             await (await platform.slash("personae names", on=True)).shows("own names")
         gateway.engine.words = [f"word{number} " for number in range(200)]
-        gateway.engine.seconds_between = 0.1 if way != "thinking" else 3600
-        if way == "mention":
+        wordless = way in ("thinking", "mention without a word")
+        gateway.engine.seconds_between = 3600 if wordless else 0.1
+        if way.startswith("mention"):
             await platform.say(f"{ME} lincoln, why?")
         else:
-            ask = await platform.slash("ask", persona="lincoln", question="Why?")
-        if way == "thinking":
-            await ask.acknowledged()
-            while not any("Why?" in str(request) for request in gateway.engine.requests):
+            await platform.slash("ask", persona="lincoln", question="Why?")
+        if wordless:
+            while not any("hy?" in str(request) for request in gateway.engine.requests):
                 await asyncio.sleep(0.01)
         else:
             await here.shows("word2")
@@ -63,11 +66,13 @@ async def test_answers_of_a_killed_bot_are_ended_by_the_next(
         await killed.wait()
         gateway.engine.words, gateway.engine.seconds_between = ["By law."], 0.0
         async with running_bot(bot_settings(platform, gateway.url, tmp_path), platform):
-            await here.shows("The bot was restarted while this was being answered")
+            await here.shows("By law.", LINCOLN, "was begun anew")
             (answer,) = [m for m in here.of_bot if not m.ephemeral]
-            assert not answer.loading and answer.buttons[0] == "Again"
-            again = await platform.press(answer, "Again")
-            await here.shows("By law.", LINCOLN)
+            assert not answer.loading and "word2" not in answer.text
+            if way.startswith("mention"):
+                assert answer.reference is not None
+            again = await platform.press(answer, "🔁")
+            await platform.until(lambda: here.text.count("By law.") == 2, "another try")
             assert again.acknowledged_with is not None
 
 

@@ -76,3 +76,24 @@ async def test_too_few_shards_end_it_with_what_to_do(
         settings = settings.model_copy(update={"shards": 1})
         with pytest.raises(ConfigError, match="DISCORD_SHARDS"):
             await run(settings, stop=asyncio.Event(), retry_seconds=(0.05,))
+
+
+async def test_where_discord_recommends_too_few_it_is_asked_again(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    """A bot that grows: its servers need two shards a moment before Discord says so."""
+    stop = asyncio.Event()
+    async with FakeDiscord(
+        guilds=2, shards=1, guilds_per_shard=1, identify_seconds=0.0
+    ) as platform:
+        settings = bot_settings(platform, gateway.url, tmp_path)
+        bot = asyncio.create_task(run(settings, stop=stop, retry_seconds=(0.2,)))
+        try:
+            asked = "GET /gateway/bot"
+            await platform.until(lambda: platform.requests.count(asked) >= 2, "second question")
+            platform.socket.recommended_shards = 2
+            await platform.connected()
+            assert platform.socket.shards == [(0, 2), (1, 2)]
+        finally:
+            stop.set()
+            await bot

@@ -26,7 +26,7 @@ from tests.bot.on_slack.bench import MANIFEST, bot_environment
 from tests.conftest import gateway_over
 from tests.fakes.engine import FakeEngine
 from tests.fakes.slack_platform import FakeSlack
-from tests.fakes.slack_workspace import Delivery
+from tests.fakes.slack_workspace import Delivery, Message
 
 DISCLOSED = "imitation of"
 _PERSONAS = ("lincoln", "roosevelt", "pg", "wbw")
@@ -50,15 +50,20 @@ def ask(slack: FakeSlack, number: int) -> Delivery:
 
 def answers_to(slack: FakeSlack, asked: Delivery) -> int:
     """How many finished answers stand where the person who asked looks for one."""
-    finished = [m for m in slack.bot_messages if not m.deleted and DISCLOSED in m.shown]
+    seen = [(m, m.shown) for m in slack.bot_messages if not m.deleted]
+    return among([(m, shown) for m, shown in seen if DISCLOSED in shown], asked)
+
+
+def among(finished: list[tuple[Message, str]], asked: Delivery) -> int:
+    """How many of these messages, each with what it shows, answer this question."""
     event = asked.payload.get("event")
     if event is None:
         question = asked.payload["text"].partition(" ")[2]
-        return sum(question in message.shown for message in finished)
+        return sum(question in shown for _, shown in finished)
     if event["channel"].startswith("D"):
-        return sum(message.channel == event["channel"] for message in finished)
+        return sum(message.channel == event["channel"] for message, _ in finished)
     place = (event["channel"], event["ts"])
-    return sum((message.channel, message.thread_ts) == place for message in finished)
+    return sum((message.channel, message.thread_ts) == place for message, _ in finished)
 
 
 async def burst(home: Path, cast: Cast, *, people: int = 200) -> dict[str, Any]:

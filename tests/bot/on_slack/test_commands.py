@@ -101,6 +101,17 @@ async def test_a_private_answer_too_long_for_five_messages_says_that_it_is_cut(
         assert DISCLOSED in slack.private[-1].shown
 
 
+async def test_what_was_told_before_a_private_answer_counts_among_its_five_messages(
+    gateway: RunningGateway,
+) -> None:
+    gateway.engine.words = ["word & " * 1_000] * 8
+    async with slack_bot(gateway.url) as slack:
+        slack.command("/ask", "private lincoln Tell me everything.", channel=world.RANDOM)
+        await slack.until(lambda: DISCLOSED in shown_everywhere(slack), "the end")
+        assert len(slack.private) == 5
+        assert "the rest is missing" in slack.private[-1].shown
+
+
 async def test_rewrite_gives_a_private_draft_with_the_difference(gateway: RunningGateway) -> None:
     gateway.engine.words = ["we ", "shall ", "try ", "harder"]
     async with slack_bot(gateway.url) as slack:

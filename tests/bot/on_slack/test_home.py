@@ -130,3 +130,4 @@ async def test_without_a_gateway_the_home_is_there_and_says_so() -> None:
     async with slack_bot("http://127.0.0.1:9") as slack:
         home = await opened(slack, world.ADA)
         assert labels(home) == {"home:opt-out", "home:forget", "home:refresh"}
+        assert "can't be reached" in home.shown, "not: there are no personas"

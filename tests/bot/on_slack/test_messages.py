@@ -100,7 +100,7 @@ def test_messages_that_are_full_do_not_change_while_the_answer_goes_on() -> None
         assert [page.blocks for page in earlier[:full]] == [page.blocks for page in long[:full]]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     TEXTS,
     st.lists(st.tuples(TEXTS, TEXTS | st.just("https://a.org/" + "&" * 900)), max_size=20),
@@ -156,7 +156,7 @@ def card(number: int, text: str = "") -> PersonaCard:
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(TEXTS, st.integers(1, 150), st.sampled_from(["en", "de"]))
 def test_slack_would_take_every_modal(text: str, number: int, locale: str) -> None:
     say = speaker(locale)

@@ -27,7 +27,6 @@ TEXTS = st.lists(SHARDS | st.text(max_size=30), max_size=60).map("".join)
 HIDDEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_what_is_escaped_is_read_back_but_for_what_nobody_sees(text: str) -> None:
     assert as_typed(escape(text)).replace("\u2060", "") == visible(text).replace("\u2060", "")
@@ -86,7 +85,7 @@ def test_a_link_shows_its_label_only_where_that_is_the_truth(
     assert link(url, label) == shown
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TEXTS, st.sampled_from([60, 120, 400, 2_900]))
 def test_every_piece_fits_is_whole_and_pings_nobody(text: str, limit: int) -> None:
     for piece in sections(text, limit):
@@ -97,7 +96,6 @@ def test_every_piece_fits_is_whole_and_pings_nobody(text: str, limit: int) -> No
         assert HIDDEN.search(piece) is None
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text("abcdefgh.,;&<", min_size=1, max_size=90), min_size=1, max_size=80),
     st.booleans(),
@@ -110,14 +108,13 @@ def test_cutting_loses_no_word(words: list[str], code: bool) -> None:
     assert "".join(kept.split()) == "".join(words)
 
 
-@settings(deadline=None)
 @given(st.text("ab \n", max_size=300))
 def test_code_fences_are_closed_and_opened_again_at_a_cut(code: str) -> None:
     pieces = sections(f"before\n```\n{code}\n```\nafter", 60)
     assert all(piece.count("```") % 2 == 0 for piece in pieces)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TEXTS, st.integers(0, 200))
 def test_a_stream_grows_only_at_its_end_and_pings_nobody(text: str, at: int) -> None:
     whole = for_stream(text)

@@ -128,7 +128,7 @@ async def test_it_answers_stops_at_sigterm_with_0_and_logs_neither_words_nor_tok
     assert "Traceback" not in printed
 
 
-async def test_a_bot_killed_amid_answers_ends_them_after_its_restart_and_answers_nothing_twice(
+async def test_a_bot_killed_amid_answers_gives_them_after_its_restart_and_answers_nothing_twice(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
     gateway.engine.words = ["word "] * 1_000
@@ -149,17 +149,19 @@ async def test_a_bot_killed_amid_answers_ends_them_after_its_restart_and_answers
             await bot.kill()
         await slack.until(lambda: gateway.engine.aborted == 3, "the end of the generations", 60)
         slack.drop_sockets()
+        gateway.engine.words = ["By law."]
         async with bot_process("slack", variables):
             await slack.until(lambda: slack.open_sockets == 2, "two connections", 60)
             # Slack tries events again for minutes, commands never.
             again = [slack.redeliver(one) for one in asked[:2]]
             await slack.until(
-                lambda: shown_everywhere(slack).count("The bot was restarted") == 3, "the truth", 60
+                lambda: shown_everywhere(slack).count("was begun anew") == 3, "whole answers", 60
             )
             await slack.until(lambda: all(one.acked for one in again), "acknowledgements", 60)
             await asyncio.sleep(1.0)  # a second answer would begin meanwhile
         assert len(slack.bot_messages) == 3
-        assert len(gateway.engine.requests) - before == 3
+        assert all("By law." in message.shown for message in slack.bot_messages)
+        assert len(gateway.engine.requests) - before == 6
         assert slack.violations == []
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.sentences import speaker
+from personae.wire import Delta
+from tests.bot.core.bench import META, said, scripted_gateway
 from tests.bot.on_slack.bench import MANIFEST, QUICK, shown_everywhere, slack_bot
 from tests.conftest import RunningGateway
 from tests.fakes import slack_payloads as world
@@ -143,3 +146,32 @@ async def test_an_answer_in_code_closes_its_fence(gateway: RunningGateway) -> No
         slack.mention("lincoln What of the Union?")
         await slack.until(lambda: DISCLOSED in shown_everywhere(slack), "the whole answer")
         assert slack.bot_messages[0].shown.count("```") == 2
+
+
+async def test_what_was_streamed_goes_where_the_answer_begins_anew() -> None:
+    """A stream takes no word back: its message goes on by edits."""
+    say = speaker("en")
+    async with (
+        scripted_gateway() as one,
+        scripted_gateway() as other,
+        slack_bot(f"{one.url},{other.url}") as slack,
+    ):
+
+        async def breaks_off() -> None:
+            await slack.until(lambda: "We can not" in shown_everywhere(slack), "the first words")
+            one.script = other.script = [is_told, *said("By law.")]
+
+        async def is_told() -> None:
+            await slack.until(
+                lambda: say("asking-again") in shown_everywhere(slack), "why it waits"
+            )
+            [message] = slack.bot_messages
+            assert "We can not" in message.shown, "until there are others"
+
+        one.script = other.script = [META, Delta(text="We can not"), breaks_off]
+        slack.mention("lincoln Why?")
+        await slack.until(lambda: say("begun-anew") in shown_everywhere(slack), "the whole answer")
+        [message] = slack.bot_messages
+        assert message.streamed and "By law." in message.shown
+        assert "We can not" not in message.shown and say("asking-again") not in message.shown
+        assert len(one.asked) == len(other.asked) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from bot.on_slack.typed import Typed, after_mention, as_typed, mentions, names_of, parse
 from tests.bot.on_slack.test_mrkdwn import TEXTS
@@ -86,7 +86,6 @@ def test_a_commands_text_has_no_task_word() -> None:
     assert parse("rewrite it all", NAMES, "rewrite") == Typed("rewrite", None, "rewrite it all")
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_parsing_never_fails(text: str) -> None:
     typed = parse(after_mention(text, "U0BOT"), NAMES)

@@ -72,7 +72,7 @@ async def ended(state: State, record: AnswerRecord, *, keep: bool = True, **chan
 async def said(
     state: State, number: object, *, person: str = "discord:ada", **changes: Any
 ) -> None:
-    """A question and its answer in the conversation of `an_answer`."""
+    """A question and its answer in the conversation of `an_answer`; the answer is begun if need be."""
     values: dict[str, Any] = {
         "person_key": person,
         "question": f"question {number}",
@@ -81,4 +81,7 @@ async def said(
         "most_turns": 12,
     }
     key = changes.pop("key", "discord:S:C:T")
-    await state.remember(key, **(values | changes))
+    values |= changes
+    if await state.answer(values["answer_id"]) is None:
+        await state.begin_answer(an_answer(number, person_key=person, conversation=key))
+    await state.remember(key, **values)

@@ -92,6 +92,17 @@ async def test_turns_are_forgotten_by_conversation_and_by_answer(state):
     assert await state.conversation(KEY) is not None
 
 
+async def test_nothing_is_remembered_of_an_answer_that_is_deleted_or_forgotten(state):
+    await said(state, 1)
+    await state.delete_answer("a1")
+    await said(state, 1)
+    assert await state.turns(KEY, limit=9) == []
+    await state.forget_person("discord:ada")
+    words = {"question": "late", "answer": "later", "answer_id": "a1", "most_turns": 12}
+    await state.remember(KEY, person_key="discord:ada", **words)
+    assert await state.turns(KEY, limit=9) == []
+
+
 async def test_what_no_database_can_hold_is_left_out(state):
     await said(state, 1, question="a\0b\ud800c 🎩 ü", answer="‮")
     kept = [turn.content for turn in await state.turns(KEY, limit=9)]

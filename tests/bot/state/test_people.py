@@ -98,9 +98,9 @@ async def both_speak(state: State) -> None:
     await state.pin(
         direct, platform="discord", server=None, channel="D-ada", persona="pg", adapter_version="v1"
     )
+    await ended(state, an_answer("1-direct", conversation=direct, server=None, channel="D-ada"))
     await said(state, "1-direct", key=direct)
     await state.forget_answer_turns("a1-direct")
-    await ended(state, an_answer("1-direct", conversation=direct, server=None, channel="D-ada"))
     await state.delete_answer("a1-direct")
     assert state.clock() == NOON
 

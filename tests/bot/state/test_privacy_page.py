@@ -12,7 +12,7 @@ from bot.core.policy import PolicySettings
 from bot.state.part import DAY_SECONDS
 from bot.state.retention import ANSWERS_SECONDS, CLAIM_SECONDS, USAGE_DAYS
 from bot.state.tables import VERSION_TABLE, metadata
-from serving import feedback, ledger, unanswered
+from serving import feedback, holders, ledger, unanswered
 from tests.conftest import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "privacy.md").read_text(encoding="utf-8")
@@ -35,9 +35,8 @@ def stored() -> dict[str, set[str]]:
     SQLAlchemyInstallationStore.build_installations_table(slack, "bot_slack_installations")
     SQLAlchemyInstallationStore.build_bots_table(slack, "bot_slack_bots")
     SQLAlchemyOAuthStateStore.build_oauth_states_table(slack, "bot_slack_states")
-    everywhere = (
-        metadata, feedback._metadata, unanswered._metadata, ledger._metadata, slack
-    )  # fmt: skip
+    of_the_gateway = (its._metadata for its in (feedback, unanswered, ledger, holders))
+    everywhere = (metadata, *of_the_gateway, slack)
     tables = {
         table.name: {column.name for column in table.columns}
         for its in everywhere

@@ -50,7 +50,7 @@ async def test_a_server_may_keep_answers_for_another_time(state, clock):
         platform, server, channel, _ = key.split(":")
         place = {"platform": platform, "server": server, "channel": channel}
         await state.pin(key, **place, persona="lincoln", adapter_version="v2")
-        await said(state, key, key=key)
+        await said(state, key, key=key, answer_id="a3")
 
     clock.now += 2 * DAY + 1
     weeks = LIMITS | {"memory_seconds": 7 * DAY}
@@ -61,6 +61,14 @@ async def test_a_server_may_keep_answers_for_another_time(state, clock):
     assert await state.answer("a3") is not None
     clock.now += 370 * DAY
     assert await state.prune(**weeks) == Pruned(answers=1, conversations=1)
+
+
+async def test_what_was_said_never_outlives_answers(state, clock):
+    await ended(state, an_answer(1))
+    await said(state, 1)
+    clock.now += 30 * DAY + 1
+    months = LIMITS | {"memory_seconds": 90 * DAY}
+    assert await state.prune(**months) == Pruned(answers=1, turns=1)
 
 
 async def test_more_than_a_portion_goes(state, clock):

@@ -34,11 +34,3 @@ async def test_a_server_has_all_its_settings_and_no_other_ones(state):
         "C": {"persona": "pg"},
     }
     assert await state.settings("discord", None) == {"D": {"persona": "lincoln"}}
-
-
-async def test_a_server_that_removed_the_bot_is_forgotten(state):
-    await state.set_setting("discord", "S", "C", "persona", "pg")
-    await state.set_setting("discord", "S2", "C", "persona", "pg")
-    await state.forget_server("discord", "S")
-    assert await state.settings("discord", "S") == {}
-    assert await state.settings("discord", "S2") == {"C": {"persona": "pg"}}

@@ -17,7 +17,7 @@ import pytest
 from personae.corpus import Document, cut_passages, sentences, write_corpus
 from personae.errors import CorpusError, DiskFull
 from serving.retrieval import build as build_module
-from serving.retrieval.build import KEPT_SNAPSHOTS, build_index, roll_back
+from serving.retrieval.build import KEPT_SNAPSHOTS, LOCK_FILE, build_index, roll_back
 from serving.retrieval.snapshot import (
     MANIFEST,
     current_snapshot,
@@ -242,6 +242,18 @@ def test_rolling_back_goes_one_step_at_a_time_and_is_left_alone_by_the_next_star
     assert home.open().manifest == newest
 
 
+def test_nothing_is_rolled_back_while_another_process_builds(home):
+    """What it ends with would be put in charge over it."""
+    for number in (1, 2):
+        home.write([essay(number)])
+        newest, _ = home.build()
+    with (home.indexes / "p" / LOCK_FILE).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CorpusError, match="Another process is indexing p"):
+            roll_back(home.indexes, "p")
+    assert home.open().manifest == newest
+
+
 def test_a_rollback_passes_over_an_unreadable_snapshot_and_needs_one(home):
     with pytest.raises(CorpusError, match="index build p"):
         roll_back(home.indexes, "p")
@@ -357,6 +369,6 @@ def test_larger_indexes_are_of_another_kind_and_find_the_same(home):
 def test_a_lock_that_a_dead_process_left_is_free(home):
     home.write([essay(1)])
     (home.indexes / "p").mkdir(parents=True)
-    with (home.indexes / "p" / build_module._LOCK).open("w") as lock:
+    with (home.indexes / "p" / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
     home.build()

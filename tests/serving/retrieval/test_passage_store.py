@@ -51,6 +51,32 @@ def test_passages_are_read_back_in_the_order_asked(store):
     assert store.digests().tobytes() == b"".join(digest_of(passage) for passage in all_of_them)
 
 
+def test_a_passage_is_found_by_its_name_also_where_ids_have_no_index(store, written):
+    all_of_them = [passage for document in DOCUMENTS for passage in cut_passages(document)]
+    with sqlite3.connect(written) as database:
+        (plan,) = database.execute(
+            "EXPLAIN QUERY PLAN SELECT first_row, passages FROM documents WHERE id = 'c'"
+        )
+        assert "USING INDEX" in plan[-1], "large ones are not walked through"
+        before = written.with_name("before.sqlite")
+        before.write_bytes(written.read_bytes())
+    with sqlite3.connect(before) as database:
+        database.execute("DROP INDEX documents_by_id")
+    older = PassageStore(before)
+    for opened in (store, older):
+        assert [opened.passage_named(passage.name) for passage in all_of_them] == all_of_them
+        name = all_of_them[1].name
+        for other in (
+            name[:-1],
+            name.replace("#0.", "#1."),
+            name.replace("b.md", "a.md"),
+            "c#0",
+            "",
+        ):
+            assert opened.passage_named(other) is None, other
+    older.close()
+
+
 def test_matches_are_of_words_and_stems_best_first(store):
     assert [row for row, _ in store.match("words : bread", 5)] == [0]
     assert [row for row, _ in store.match("stems : govern", 5)] == [1]

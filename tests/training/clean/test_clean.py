@@ -60,7 +60,7 @@ def accounted(cleaned: Cleaned, texts: list[str]) -> None:
         assert rule.on or not (rule.words or rule.pieces or rule.documents_removed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     texts=st.lists(
         st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("\n\n".join),

@@ -93,6 +93,16 @@ def test_an_encrypted_zip_says_to_unpack_it(tmp_path):
         names(made)
 
 
+def test_a_member_that_would_be_unpacked_at_once_is_refused_when_it_is_wanted(tmp_path):
+    made = tmp_path / "a.zip"
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("good.txt", "x")
+        file.writestr("other.txt", "x", zipfile.ZIP_BZIP2)
+    assert read(made, "good.txt") == b"x"
+    with pytest.raises(CorpusError, match=r"other\.txt in .*a\.zip is packed in an unusual way"):
+        read(made, "other.txt")
+
+
 def test_a_bomb_is_noticed_while_it_unfolds_whatever_the_zip_says_of_its_size(tmp_path):
     made = zip_of(tmp_path / "a.zip", {"bomb.txt": b"0" * (20 << 20), "good.txt": "x"})
     with pytest.raises(CorpusError, match=r"bomb\.txt in .*a\.zip swells to more than 200 times"):

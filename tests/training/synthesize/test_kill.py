@@ -109,6 +109,7 @@ def test_ten_kills_change_nothing_and_pay_for_no_stored_answer_twice(
         assert len(set(asked) - kept) <= AT_ONCE
         stored = kept
     assert 5 < len(stored) < len(wanted)
+    (torn / f".{SAMPLES}.writing-x").touch()  # as one leaves it that is killed while it ends
     before = len(api.completions())
     child(lincoln, training_documents, config, torn)
     paid_again += [key_of(b) for b in api.completions()[before:] if key_of(b) in stored]
@@ -118,6 +119,7 @@ def test_ten_kills_change_nothing_and_pay_for_no_stored_answer_twice(
     assert set(completed) == wanted
     assert len(completed) - len(wanted) <= 10 * AT_ONCE
     assert (torn / SAMPLES).read_bytes() == (calm / SAMPLES).read_bytes()
+    assert not list(torn.glob(".*"))
     report = read_synthesis(torn)
     assert report is not None
     billed = sum(row["prompt_tokens"] + row["completion_tokens"] for row in api.events("completed"))

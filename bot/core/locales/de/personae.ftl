@@ -5,6 +5,8 @@
 thinking = …
 nothing-said = Das Modell hat nichts geantwortet. Bitte frag noch einmal mit anderen Worten.
 cut-short = (Die Antwort ist an ihrer Längengrenze angekommen.)
+asking-again = Die Antwort brach ab, weil ein Server ausfiel. Die Frage wird noch einmal gestellt …
+begun-anew = Die Antwort brach einmal ab, weil ein Server ausfiel, und wurde neu begonnen.
 in-line = Warteschlange: Platz { $position }, etwa { $seconds } s.
 retry-in = (Versuch es in etwa { $seconds } s noch einmal.)
 stopped = (Angehalten.)
@@ -112,6 +114,8 @@ forgotten = Vergessen: { $answers ->
 forgotten-but-feedback = Vergessen: deine Antworten, Gespräche und Verbrauchszähler. Das Gateway ist nicht erreichbar, deshalb gibt es deine Bewertungen noch; bitte versuch es später noch einmal.
 opted-out = Ab jetzt wird nichts aufgehoben, was du fragst oder bekommst; Antworten haben kein Gedächtnis, und du kannst nicht bewerten. Was früher aufgehoben wurde, geht mit „vergiss mich“.
 opted-in = Ab jetzt gibt es wieder ein Gedächtnis, und Antworten werden so lange aufgehoben, wie dieser Server es eingestellt hat.
+language-chosen = Ab jetzt spricht der Bot Deutsch mit dir.
+language-unknown = Diese Sprachen gibt es: { $languages }.
 
 ## alerts
 
@@ -191,6 +195,7 @@ export-bad-format = Feedback gibt es als kto, dpo oder sft; „{ $typed }“ ist
 error-busy = Gerade fragen zu viele auf einmal, oder von dir laufen schon genug Antworten.
 error-deadline-exceeded = Das Modell hat nicht rechtzeitig geantwortet.
 error-engine-unavailable = Das Modell ist gerade nicht erreichbar.
+error-gateway-restarting = Das Gateway von personae wird gerade neu gestartet.
 error-gateway-unreachable = Das Gateway von personae ist gerade nicht erreichbar.
 error-internal-error = Im Gateway ist etwas schiefgegangen, und es wurde festgehalten.
 error-unauthorized = Dem Bot fehlt der Schlüssel des Gateways. Sag bitte dem Betreiber Bescheid.
@@ -233,6 +238,9 @@ discord-privacy-export = Eine Kopie holen
 discord-privacy-opt-out = Nichts von mir speichern
 discord-privacy-opt-in = Wieder speichern
 discord-privacy-delete = Gespeichertes löschen
+discord-privacy-language-en = Sprich Englisch mit mir
+discord-privacy-language-de = Sprich Deutsch mit mir
+discord-privacy-language-auto = Sprich die Sprache meiner App
 discord-menu-ask = Danach fragen…
 discord-menu-rewrite = Umschreiben als…
 discord-menu-revise = Bessere Antwort…
@@ -372,11 +380,10 @@ slack-strength-light = Leicht
 slack-strength-normal = Normal
 slack-strength-strong = Stark
 slack-about = Zu dieser Nachricht:
-slack-ask-usage = So geht es: `/ask [private] [Persona] <Frage>`, zum Beispiel `/ask lincoln Was hält eine Nation zusammen?`
 slack-mention-usage = Erwähne mich mit einer Persona und einer Frage, zum Beispiel `@personae lincoln Was hält eine Nation zusammen?` Personas hier: { $personas }.
 slack-personas-title = Wer hier spricht:
 slack-persona-line = **{ $name }** (`{ $id }`): { $description }
-slack-privacy-usage = So geht es: `/privacy show`, `/privacy export`, `/privacy opt-out`, `/privacy opt-in`, `/privacy delete`.
+slack-privacy-usage = So geht es: `/privacy show`, `/privacy export`, `/privacy opt-out`, `/privacy opt-in`, `/privacy delete`, `/privacy language en|de|auto`.
 slack-privacy-show = Von dir ist hier aufgehoben: { $answers ->
     [one] eine Antwort
    *[other] { $answers } Antworten

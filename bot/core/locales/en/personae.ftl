@@ -6,6 +6,8 @@
 thinking = …
 nothing-said = The model gave no answer. Please ask again in other words.
 cut-short = (The answer reached its length limit.)
+asking-again = The answer broke off because a server went away. The question is being asked again …
+begun-anew = The answer broke off once, because a server went away, and was begun anew.
 in-line = In line: { ORDINAL($position) }, about { $seconds } s.
 retry-in = (Try again in about { $seconds } s.)
 stopped = (Stopped.)
@@ -113,6 +115,8 @@ forgotten = Forgotten: { $answers ->
 forgotten-but-feedback = Forgotten: your answers, conversations and usage counts. The gateway can't be reached, so your ratings are still there; please ask again in a while.
 opted-out = You have opted out: from now on nothing you ask or get is kept, answers have no memory, and you can't rate. What was kept before goes with “forget me”.
 opted-in = You have opted in: conversations are remembered and answers kept for as long as this server's setting says.
+language-chosen = From now on the bot speaks English with you.
+language-unknown = There are these languages: { $languages }.
 
 ## alerts
 
@@ -195,6 +199,7 @@ error-busy = { $message }
 error-deadline-exceeded = { $message }
 error-engine-unavailable = { $message }
 error-gateway-unreachable = { $message }
+error-gateway-restarting = { $message }
 error-internal-error = { $message }
 error-unauthorized = { $message }
 error-disk-full = { $message }
@@ -236,6 +241,9 @@ discord-privacy-export = Get a copy
 discord-privacy-opt-out = Keep nothing of me
 discord-privacy-opt-in = Keep things again
 discord-privacy-delete = Delete what is kept
+discord-privacy-language-en = Speak English with me
+discord-privacy-language-de = Speak German with me
+discord-privacy-language-auto = Speak my app's language with me
 discord-menu-ask = Ask about this…
 discord-menu-rewrite = Rewrite as…
 discord-menu-revise = Better answer…
@@ -375,11 +383,10 @@ slack-strength-light = Light
 slack-strength-normal = Normal
 slack-strength-strong = Strong
 slack-about = About this message:
-slack-ask-usage = Usage: `/ask [private] [persona] <question>`, for example `/ask lincoln What holds a nation together?`
 slack-mention-usage = Mention me with a persona and a question, for example `@personae lincoln What holds a nation together?` Personas here: { $personas }.
 slack-personas-title = Who speaks here:
 slack-persona-line = **{ $name }** (`{ $id }`): { $description }
-slack-privacy-usage = Usage: `/privacy show`, `/privacy export`, `/privacy opt-out`, `/privacy opt-in`, `/privacy delete`.
+slack-privacy-usage = Usage: `/privacy show`, `/privacy export`, `/privacy opt-out`, `/privacy opt-in`, `/privacy delete`, `/privacy language en|de|auto`.
 slack-privacy-show = Kept of you here: { $answers ->
     [one] one answer
    *[other] { $answers } answers
