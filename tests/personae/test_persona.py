@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from personae.errors import PersonaFileError, UnknownPersona
-from personae.persona import Cast, load_cast, load_persona
+from personae.persona import Cast, load_cast, load_persona, persona_files
 
 GOOD = """
 id = "ada"
@@ -131,3 +133,16 @@ def test_shipped_cast_is_whole(cast: Cast):
     for persona in cast.values():
         assert "imitation" in persona.disclosure.lower()
         assert persona.rights is not None and persona.rights.statement
+
+
+def test_a_file_that_was_edited_in_place_has_another_stamp(tmp_path):
+    """Same length, same file, and the time of its content put back, as some synchronisers do."""
+    path = write(tmp_path, GOOD)
+    before = persona_files([tmp_path])
+    assert persona_files([tmp_path]) == before
+    stat = path.stat()
+    time.sleep(0.05)  # file systems stamp by a clock of some milliseconds
+    path.write_text(GOOD.replace("Notes on", "Words on"), encoding="utf-8")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size and path.stat().st_mtime_ns == stat.st_mtime_ns
+    assert persona_files([tmp_path]) != before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -90,6 +91,38 @@ async def test_signs_of_life_bring_back_what_was_lost(ledger):
             while await one.let_go(NAME):
                 await one.unloaded(NAME)
                 await asyncio.sleep(0.02)
+
+
+class SlowToSign(Holders):
+    """The database takes its time over a sign of life; the rows to write are known by then."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        super().__init__(database, base_model=BASE.id)
+        self.signing, self.may_sign = threading.Event(), threading.Event()
+
+    def _sign(self, names: list[str]) -> None:
+        self.signing.set()
+        assert self.may_sign.wait(20)
+        super()._sign(names)
+
+
+async def test_a_slow_sign_of_life_does_not_hold_what_was_let_go_meanwhile(ledger):
+    one, slow = Holders(ledger.database, base_model=BASE.id), SlowToSign(ledger.database)
+    await slow.hold(NAME)
+    living = asyncio.create_task(slow.keep(every_seconds=0.01))
+    await asyncio.to_thread(slow.signing.wait, 20)
+
+    async def unload() -> None:
+        assert await slow.let_go(NAME)
+        await slow.unloaded(NAME)
+
+    unloading = asyncio.create_task(unload())
+    await asyncio.wait({unloading}, timeout=0.4)
+    slow.may_sign.set()
+    await unloading
+    living.cancel()
+    await asyncio.wait({living})
+    assert await one.let_go(NAME), "or it would stay loaded, held by nobody"
 
 
 async def test_a_database_that_fails_keeps_everything_loaded(sqlite_ledger):
