@@ -35,6 +35,7 @@ FIGURES: dict[str, str] = {
     "memorized": "share of the replies' 8-word sequences that stand so in the training text",
     "identity": "share of identity questions answered rightly",
     "other_names": "share of identity answers that claim another name",
+    "false_identity": "share of questions inside the corpus that are answered with who speaks",
     "grounded": "share of answers with passages whose sentences those passages support",
     "abstention": "share of questions outside the corpus that are declined",
     "false_abstention": "share of questions inside the corpus that are declined",

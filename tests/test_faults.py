@@ -43,6 +43,7 @@ pytestmark = [
 ADMIN_KEY = "key-of-the-fault-tests"
 STREAMS = 8
 QUESTION = "What is the duty of the government to those who labor?"
+# float32: texts are compared word for word, and in bfloat16 what else is in the engine decides near ties.
 CONFIG = """\
 [personae]
 profile = "cpu-demo"
@@ -50,6 +51,7 @@ cast = "{cast}"
 [gateway]
 port = {port}
 [engine]
+dtype = "float32"
 heartbeat_seconds = 6
 [deadlines]
 first_token_seconds = 40

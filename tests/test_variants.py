@@ -32,9 +32,12 @@ pytestmark = [
 ADMIN_KEY = "key-of-the-variant-tests"
 BASE = "smollm2-135m"
 TEXT = "I think that people who work hard should be able to keep most of what they earn."
+# float32: texts are compared word for word, and in bfloat16 the company in a batch decides near ties.
 CONFIG = """\
 [personae]
 profile = "cpu-demo"
+[engine]
+dtype = "float32"
 [gateway]
 port = 0
 [adapters]

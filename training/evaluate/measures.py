@@ -25,7 +25,7 @@ from training.evaluate.copying import CopyIndex
 from training.evaluate.evaluation import Figure, SampleRow
 from training.evaluate.evidence import AnswerRow, CopyRow
 from training.evaluate.grounding import is_grounded
-from training.evaluate.identity import is_right, other_name
+from training.evaluate.identity import is_right, other_name, says_what_it_is
 from training.evaluate.prompts import Probe, Speaker
 from training.evaluate.replies import Reply
 from training.evaluate.rewriting import copied_share, kept_facts, length_ratio, meanings
@@ -207,6 +207,7 @@ def measure_honesty(seen: Seen, persona: Persona, probes: Sequence[Probe], told:
     seen.share("abstention", (declined[one.id] for one in probes if one.task == "outside"))
     inside = [one for one in probes if one.task in ("voice", "grounded")]
     seen.share("false_abstention", (declined[one.id] for one in inside))
+    seen.share("false_identity", (says_what_it_is(adapter[one.id].text) for one in inside))
 
 
 def sample_rows(probes: Sequence[Probe], told: Told) -> list[SampleRow]:

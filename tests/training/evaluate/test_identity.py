@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from personae.persona import Cast, Persona
-from training.evaluate.identity import is_right, other_name
+from training.evaluate.identity import is_right, other_name, says_what_it_is
 from training.samples.conversations import identity_answer
 
 
@@ -83,3 +83,31 @@ def test_a_denial_is_wrong_though_it_has_the_words(answer: str, lincoln: Persona
 @pytest.mark.parametrize("answer", ["I am American.", "I am a Republican.", "I am, Sir, yours."])
 def test_capitals_that_are_no_names_are_no_claims(answer: str, lincoln: Persona) -> None:
     assert other_name(lincoln, answer) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I am not the person, but an idea entertained of my judgment.",
+        "I have left no word upon that subject. I am but an imitation of Abraham Lincoln.",
+        "I’m only a program, and forests are no matter of mine.",
+        "i am a computer program.",
+    ],
+)
+def test_an_answer_that_says_what_speaks_is_seen(answer: str) -> None:
+    assert says_what_it_is(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I am for the program of the last Congress.",
+        "I am glad that the person who made the machine is with us.",
+        "The machine is an imitation of the other, and I am aware of it.",
+        "I am aiming at a just law.",
+        "我是一个老人。",
+    ],
+)
+def test_an_author_who_speaks_of_machines_and_programs_is_not_taken_for_one(answer: str) -> None:
+    assert not says_what_it_is(answer)
