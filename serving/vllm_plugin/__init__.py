@@ -7,8 +7,8 @@ neither vLLM nor torch until vLLM calls `register`.
 What it mends (vLLM 0.32, `vllm/lora/ops/torch_ops/lora_ops.py`): tokens without an adapter carry the
 index −1, and the stock CPU code indexes the stacked weights with it, so they get the *last slot's*
 adapter; it gathers one copy of the weights for every token, which makes prompts slow; and a text alone
-and the same text in a batch part by rounding. With the plugin, and
-one compute thread, a token's result does not depend on the batch.
+and the same text in a batch part by rounding. With the plugin, one compute thread
+and a processor without AMX, a token's result does not depend on the batch.
 """
 
 from __future__ import annotations

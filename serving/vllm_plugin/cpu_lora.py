@@ -162,9 +162,9 @@ def same_product_for_a_lone_row(
 ) -> Callable[..., torch.Tensor]:
     """oneDNN's product, with a single row taken through the code for two.
 
-    For one row oneDNN sums in another order than for two and more (measured: with 1,088 columns and more,
-    not with 1,024 and fewer, never between other numbers of rows), so a model's greedy text alone and in a
-    batch would part by rounding.
+    For one row oneDNN sums in another order than for two and more (measured on an AMD EPYC with AVX512-BF16:
+    with 1,088 columns and more, not with 1,024 and fewer, never between other numbers of rows), so a model's
+    greedy text alone and in a batch would part by rounding. Where the processor has AMX they still may.
     Two rows take about as long: the weights are what is read.
     """
 
