@@ -15,10 +15,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -142,9 +143,17 @@ async def ask(client: GatewayClient, persona: str, question: str = QUESTION) -> 
     return await collect(client, request)
 
 
-def likeness(one: str, other: str) -> float:
-    """1.0 of texts that are the same, word for word."""
-    return difflib.SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
+def is_said_by(speaker: Hashable, text: str, said: Mapping[Any, str]) -> bool:
+    """Whether a greedy text is at least as like what this speaker said before as what any other did.
+
+    Word for word it need not be: in bfloat16 another request in the batch may decide a tie between two
+    words (on processors with AMX). `test_parity` compares every token, in float32.
+    """
+
+    def likeness(other: str) -> float:
+        return difflib.SequenceMatcher(None, text.split(), other.split(), autojunk=False).ratio()
+
+    return likeness(said[speaker]) >= max(likeness(other) for other in said.values())
 
 
 async def collect(client: GatewayClient, request: AskRequest | RewriteRequest) -> tuple[Meta, str]:
@@ -284,10 +293,7 @@ async def test_slack_streams_the_real_voice_and_remembers_the_thread(running):
 
 
 async def test_reload_and_rollback_change_who_speaks(running, registry):
-    """v3 goes live beside v2 and answers differently; rollback gives v2's words again.
-
-    Nearly: in bfloat16 another request in the batch may decide a tie (`test_faults` compares every word).
-    """
+    """v3 goes live beside v2 and answers differently; rollback gives v2's words again."""
     async with running.client() as client:
         _, first = await ask(client, "lincoln")
         outcome = await client.reload("lincoln", AdapterChange(actor="test"))
@@ -297,7 +303,7 @@ async def test_reload_and_rollback_change_who_speaks(running, registry):
         outcome = await client.rollback("lincoln", AdapterChange(actor="test"))
         assert (outcome.live, outcome.previous) == ("v2", "v3")
         meta, third = await ask(client, "lincoln")
-        assert meta.adapter_version == "v2" and likeness(third, first) > likeness(third, second)
+        assert meta.adapter_version == "v2" and is_said_by("v2", third, {"v2": first, "v3": second})
 
 
 async def test_a_corrupt_version_is_refused_and_the_live_one_stays(running, registry):
