@@ -59,7 +59,7 @@ from serving.openai_api import OpenAIApi
 from serving.persona_cards import PersonaCards
 from serving.retrieval.retriever import Retriever
 from serving.streams import SSE_HEADERS, kept_alive
-from serving.unanswered import Unanswered
+from serving.unanswered import UnansweredNotes
 
 
 def make_app(
@@ -71,7 +71,7 @@ def make_app(
     report: AdapterReport,
     retriever: Retriever,
     metrics: Metrics,
-    unanswered: Unanswered,
+    unanswered: UnansweredNotes,
     feedback: FeedbackApi,
     cards: PersonaCards,
     sessions: Sessions,
@@ -130,7 +130,7 @@ class _Routes:
         report: AdapterReport,
         retriever: Retriever,
         metrics: Metrics,
-        unanswered: Unanswered,
+        unanswered: UnansweredNotes,
     ) -> None:
         self._cast = cast
         self._cards = cards
@@ -185,13 +185,13 @@ class _Routes:
 
     async def unanswered(self, request: web.Request) -> web.Response:
         persona = self._cast[request.match_info["persona"]].id
-        questions = await asyncio.to_thread(self._unanswered.newest, persona)
+        questions = await self._unanswered.newest(persona)
         listed = [UnansweredQuestion(**dataclasses.asdict(question)) for question in questions]
         return _json(UnansweredList(persona=persona, questions=listed))
 
     async def clear_unanswered(self, request: web.Request) -> web.Response:
         persona = self._cast[request.match_info["persona"]].id
-        deleted = await asyncio.to_thread(self._unanswered.clear, persona)
+        deleted = await self._unanswered.clear(persona)
         return _json(UnansweredCleared(persona=persona, deleted=deleted))
 
     async def _change(self, action: str, work: Awaitable[AdapterOutcome]) -> web.Response:

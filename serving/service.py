@@ -98,7 +98,9 @@ async def running_service(
         stack.push_async_callback(asyncio.to_thread, tracing.close)
         ledger = await asyncio.to_thread(Ledger, ledger_url(config))
         stack.callback(ledger.close)
-        unanswered = Unanswered(ledger.database)
+        unanswered = UnansweredNotes(
+            Unanswered(ledger.database), keep=config.retrieval.keep_unanswered
+        )
         registry = Registry(config.adapters)
         retriever = Retriever(
             cast=cast, indexes=config.indexes, embedder=embedder, reranker=_reranker(config)
@@ -123,7 +125,7 @@ async def running_service(
             deadlines=config.deadlines,
             gateway=config.gateway,
             tracing=tracing,
-            unanswered=UnansweredNotes(unanswered if config.retrieval.keep_unanswered else None),
+            unanswered=unanswered,
         )
         sessions = Sessions(admin_key=config.secrets.admin_key, api_key=config.secrets.api_key)
         changes = CastChanges(

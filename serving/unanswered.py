@@ -141,32 +141,46 @@ class Unanswered:
 class UnansweredNotes:
     """Keeps questions beside the answers: nobody waits for the database, and no answer fails by it.
 
+    Reading and clearing come after every note that was made here before, so that who has seen a refusal finds
+    its question, and none comes back after it was cleared. Those of another gateway may be on their way.
+
     Args:
-        unanswered: None keeps nothing.
+        keep: whether new questions are kept.
     """
 
-    def __init__(self, unanswered: Unanswered | None) -> None:
+    def __init__(self, unanswered: Unanswered, *, keep: bool) -> None:
         self._unanswered = unanswered
+        self._keep = keep
         self._writing: set[asyncio.Task[None]] = set()
         self._one_at_a_time = threading.Lock()
 
     def note(self, persona: str, question: str, relevance: float) -> None:
-        if self._unanswered is None:
+        if not self._keep:
             return
-        work = asyncio.to_thread(self._note, self._unanswered, persona, question, relevance)
+        work = asyncio.to_thread(self._note, persona, question, relevance)
         writing = asyncio.create_task(work, name="note-unanswered")
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    async def settle(self, seconds: float) -> None:
-        """Wait so long for what is being written."""
+    async def newest(self, persona: str) -> list[Question]:
+        """As `Unanswered.newest`."""
+        await self.settle()
+        return await asyncio.to_thread(self._unanswered.newest, persona)
+
+    async def clear(self, persona: str) -> int:
+        """As `Unanswered.clear`."""
+        await self.settle()
+        return await asyncio.to_thread(self._unanswered.clear, persona)
+
+    async def settle(self, seconds: float | None = None) -> None:
+        """Wait for what is being written now, so long at most."""
         if self._writing:
             await asyncio.wait(self._writing, timeout=seconds)
 
-    def _note(self, kept: Unanswered, persona: str, question: str, relevance: float) -> None:
+    def _note(self, persona: str, question: str, relevance: float) -> None:
         try:
             with self._one_at_a_time:  # two that make the table at once would lose a question
-                kept.note(persona, question, relevance)
+                self._unanswered.note(persona, question, relevance)
         except PersonaeError as err:
             log.error("a question to %s was not kept: %s", persona, err)
 

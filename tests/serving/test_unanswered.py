@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from personae.errors import LedgerUnavailable
@@ -56,7 +59,49 @@ async def test_a_database_that_fails_is_told_and_logged_not_raised_into_answers(
     (tmp_path / "state.db").write_bytes(b"no database" * 500)
     with pytest.raises(LedgerUnavailable, match="can't be shown"):
         kept.newest("lincoln")
-    notes = UnansweredNotes(kept)
+    notes = UnansweredNotes(kept, keep=True)
     notes.note("lincoln", "a secret", 0.0)
     await notes.settle(5)
     assert "was not kept" in caplog.text and "secret" not in caplog.text
+
+
+class _SlowToWrite(Unanswered):
+    """Writes nothing before it is let."""
+
+    def __init__(self, database) -> None:
+        super().__init__(database)
+        self.let = threading.Event()
+
+    def note(self, persona: str, question: str, relevance: float) -> None:
+        assert self.let.wait(10)
+        super().note(persona, question, relevance)
+
+
+async def test_who_was_refused_finds_the_question_listed(ledger):
+    kept = _SlowToWrite(ledger.database)
+    notes = UnansweredNotes(kept, keep=True)
+    notes.note("lincoln", "How do I bake a pizza?", 0.1)
+    listing = asyncio.create_task(notes.newest("lincoln"))
+    await asyncio.sleep(0.05)
+    kept.let.set()
+    assert [q.question for q in await listing] == ["How do I bake a pizza?"]
+
+
+async def test_no_question_comes_back_after_it_was_cleared(ledger):
+    kept = _SlowToWrite(ledger.database)
+    notes = UnansweredNotes(kept, keep=True)
+    notes.note("lincoln", "How do I bake a pizza?", 0.1)
+    clearing = asyncio.create_task(notes.clear("lincoln"))
+    await asyncio.sleep(0.05)
+    kept.let.set()
+    assert await clearing == 1
+    await notes.settle()
+    assert await notes.newest("lincoln") == []
+
+
+async def test_nothing_new_is_kept_when_the_operator_wants_none(ledger):
+    kept = Unanswered(ledger.database)
+    kept.note("lincoln", "of before", 0.0)
+    notes = UnansweredNotes(kept, keep=False)
+    notes.note("lincoln", "How do I bake a pizza?", 0.1)
+    assert [q.question for q in await notes.newest("lincoln")] == ["of before"]
