@@ -151,6 +151,21 @@ def test_a_macro_can_not_grow_without_end():
     assert prompt is not None and len(prompt) < 1000
 
 
+def test_what_a_card_says_of_itself_is_shortened_where_people_read_it():
+    read = read_card(json.dumps(card(creator="m" * 500, creator_notes="n " * 5000)).encode())
+    assert len(read.draft.description) <= 100
+    (notes,) = (its for its in read.warnings if its.startswith("The card's maker says"))
+    assert len(notes) < 650 and notes.endswith("…")
+
+
+def test_only_a_few_lines_of_a_long_example_show_how_it_speaks():
+    lines = "\n".join(f"{{{{char}}}}: Line {number} of " + "many " * 300 for number in range(50))
+    shown = read_card(
+        json.dumps(card(mes_example=f"<START>\n{lines}")).encode()
+    ).draft.style_anchors
+    assert len(shown) == 5 and all(len(line) <= 400 for line in shown)
+
+
 def test_a_description_too_long_for_a_prompt_goes_on_in_the_background():
     long = "\n\n".join(f"Paragraph {number}. " + "word " * 60 for number in range(60))
     read = read_card(json.dumps(card(description=long)).encode())
@@ -189,6 +204,9 @@ def test_fields_of_other_types_are_passed_over(broken):
         (charx(card(), name="other.json"), "card.json"),
         (charx(card(), packing=zipfile.ZIP_BZIP2), "unusual way"),
         (png(chunk(b"zTXt", b"chara\0\0" + zlib.compress(b"A" * (17 << 20)))), "16 MB"),
+        (png(text_chunk(b"chara", b"A" * (17 << 20), "iTXt packed")), "16 MB"),
+        (charx(card(creator="A" * (17 << 20)), packing=zipfile.ZIP_DEFLATED), "16 MB"),
+        (json.dumps(card(creator="A" * (17 << 20))).encode(), "16 MB"),
     ],
 )
 def test_what_is_no_card_is_refused_with_a_reason(data, says):
