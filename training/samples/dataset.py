@@ -21,11 +21,11 @@ from training.samples.pairs import Kind, Sample, SampleMaker
 from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 
 SHARES: dict[Kind, float] = {
-    "open": 0.30,
+    "open": 0.29,
     "ask": 0.20,
-    "continue": 0.12,
+    "continue": 0.11,
     "rewrite": 0.24,
-    "identity": 0.09,
+    "identity": 0.11,
     "refusal": 0.05,
 }
 MEASURED: tuple[Kind, ...] = ("open", "ask", "rewrite")

@@ -92,6 +92,9 @@ def test_capitals_that_are_no_names_are_no_claims(answer: str, lincoln: Persona)
         "I have left no word upon that subject. I am but an imitation of Abraham Lincoln.",
         "I’m only a program, and forests are no matter of mine.",
         "i am a computer program.",
+        "You are speaking with an imitation of Abraham Lincoln.",
+        "Your question is answered by an imitation of Abraham Lincoln.",
+        "The law is just. You’re talking to a program.",
     ],
 )
 def test_an_answer_that_says_what_speaks_is_seen(answer: str) -> None:
@@ -106,6 +109,7 @@ def test_an_answer_that_says_what_speaks_is_seen(answer: str) -> None:
         "I am glad that the person who made the machine is with us.",
         "The machine is an imitation of the other, and I am aware of it.",
         "I am aiming at a just law.",
+        "You are speaking with a good man, and not of the program.",
         "我是一个老人。",
     ],
 )

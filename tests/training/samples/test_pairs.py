@@ -122,9 +122,19 @@ def test_copying_no_answer_repeats_more_than_a_few_words_of_a_passage_beside_it(
 def test_identity_answers_disclose_and_refusals_refuse(dataset, lincoln):
     for sample in dataset.train:
         if sample.task == "identity":
-            assert sample.target.startswith("I am an imitation of Abraham Lincoln, a program")
+            assert "an imitation of Abraham Lincoln, not the person: a program" in sample.target
         if sample.task == "refusal":
             assert sample.target.startswith(lincoln.refusal)
+
+
+def test_no_answer_begins_as_identity_does(dataset):
+    """Else a small model that has said "I am" goes on with who it is, whatever was asked."""
+    identity = [one for one in dataset.train if one.task == "identity"]
+    (begun,) = {one.target.split()[0] for one in identity}
+    others = [one.target for one in dataset.train if one.task not in ("identity", "rewrite")]
+    assert not [target for target in others if target.split()[0] == begun]
+    for sample in identity:  # where a repetition penalty would count it
+        assert begun not in re.findall(r"\w+", sample.messages[0]["content"])
 
 
 def test_refused_topics_are_none_the_corpus_mentions():
