@@ -8,7 +8,9 @@ context.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +21,7 @@ from personae.persona import Persona
 from training.samples.conversations import outside_topics
 from training.samples.pairs import Kind, Sample, SampleMaker
 from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
+from training.tune.leakage import HeldOutText
 
 SHARES: dict[Kind, float] = {
     "open": 0.29,
@@ -34,8 +37,16 @@ SYNTHESIZED_SHARE = 0.6
 """At most so many samples are ones a model wrote; the rest is made by rules, in `SHARES`."""
 REVISED_SHARE = 0.25
 """At most so many are answers that operators wrote better, the newest."""
+CHANCE_LEAKS = 0.02
+"""At most so many samples hold words of held-out documents by chance: an author with refrains says the same
+sentences in another order. They are drawn anew. More are no chance, and the preflight refuses them."""
 HELD_OUT_WORDS = 0.1
 """The newest documents are held out until they make up this share of the words."""
+
+
+_TRIES = 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ def make_dataset(
     maker.random.shuffle(written)
     made = [*revised[: round(count * REVISED_SHARE)], *written[: round(count * SYNTHESIZED_SHARE)]]
     made += _by_rules(maker, count - len(made), _vocabulary(documents))
+    made = _without_chance_leaks(made, maker, HeldOutText(training, held_out))
     maker.random.shuffle(made)
     measure = SampleMaker(persona, held_out, f"{persona.id} held out {seed}", words=words)
     measured = [
@@ -116,6 +128,25 @@ def _by_rules(maker: SampleMaker, count: int, vocabulary: set[str]) -> list[Samp
         for kind, wanted in counts.items()
         for number in range(wanted)
     ]
+
+
+def _without_chance_leaks(
+    made: list[Sample], maker: SampleMaker, known: HeldOutText
+) -> list[Sample]:
+    """The same samples where none leaks; else with others of their kind instead."""
+    leaking = {place for place, sample in enumerate(made) if known.documents_in(sample.text)}
+    if not leaking or len(leaking) > max(1, CHANCE_LEAKS * len(made)):
+        return made
+    log.info("%d samples held words of held-out documents by chance; drawn anew", len(leaking))
+    numbers = itertools.count(len(made))
+    sound = []
+    for place, sample in enumerate(made):
+        if place not in leaking:
+            sound.append(sample)
+        elif sample.task not in ("identity", "refusal"):  # those are many alike
+            others = (_sample(maker, sample.task, next(numbers), []) for _ in range(_TRIES))
+            sound += itertools.islice((o for o in others if not known.documents_in(o.text)), 1)
+    return sound
 
 
 def _sample(maker: SampleMaker, kind: Kind, number: int, topics: Sequence[str]) -> Sample:

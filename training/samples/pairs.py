@@ -98,6 +98,11 @@ class Sample:
     made_by: str = "rules"
     """"rules", the name of the model that wrote one side of it, or "revision <id of the answer>"."""
 
+    @property
+    def text(self) -> str:
+        """All that is read of it in training, the prompt and the answer."""
+        return "\n".join([*(message["content"] for message in self.messages), self.target])
+
 
 class SampleMaker:
     """Makes samples from some documents; the same documents and seed make the same samples."""

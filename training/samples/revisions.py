@@ -18,7 +18,7 @@ from personae.persona import Persona
 from personae.prompt import holds_special_tokens, inert
 from training.samples.dataset import split_documents
 from training.samples.pairs import Sample
-from training.tune.leakage import leaks
+from training.tune.leakage import HeldOutText
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ def revised_samples(
         return []
     training, held_out = split_documents(documents)
     away = {document.id for document in held_out}
+    known = HeldOutText(training, held_out)
     samples = []
     for revision in revisions:
         if not revision.can_teach or holds_special_tokens(revision.revision):
@@ -59,30 +60,11 @@ def revised_samples(
         if away & {document_of(passage.name) for passage in revision.passages}:
             continue
         sample = _sample(persona, revision)
-        if sample.target and length(sample) <= max_tokens:
-            samples.append(sample)
-    samples = _without_leaks(samples, training, held_out)
+        if not sample.target or length(sample) > max_tokens or known.documents_in(sample.text):
+            continue
+        samples.append(sample)
     log.info("%s: %d of %d revisions can be learned", persona.id, len(samples), len(revisions))
     return samples
-
-
-def _without_leaks(
-    samples: list[Sample], training: Sequence[Document], held_out: Sequence[Document]
-) -> list[Sample]:
-    """In halves: each look reads the whole corpus, and few of them leak, if any."""
-    words = (
-        "\n".join([*(message["content"] for message in sample.messages), sample.target])
-        for sample in samples
-    )
-    if not samples or not leaks(words, training, held_out):
-        return samples
-    if len(samples) == 1:
-        return []
-    half = len(samples) // 2
-    return [
-        *_without_leaks(samples[:half], training, held_out),
-        *_without_leaks(samples[half:], training, held_out),
-    ]
 
 
 def newest_revision(feedback: Path, persona: str) -> str | None:

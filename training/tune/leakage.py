@@ -16,19 +16,30 @@ WORDS = 12
 _WORD = re.compile(r"\w+")
 
 
+class HeldOutText:
+    """What stands in held-out documents and in no training document."""
+
+    def __init__(self, training: Sequence[Document], held_out: Sequence[Document]) -> None:
+        self._owner: dict[int, str] = {}
+        for document in held_out:
+            self._owner.update(dict.fromkeys(_sequences(document.text), document.id))
+        for document in training:
+            for sequence in _sequences(document.text):
+                self._owner.pop(sequence, None)
+
+    def documents_in(self, text: str) -> set[str]:
+        """Ids of the held-out documents of which a text holds twelve words in a row."""
+        return {self._owner[sequence] for sequence in _sequences(text) if sequence in self._owner}
+
+
 def leaks(
     samples: Iterable[str], training: Sequence[Document], held_out: Sequence[Document]
 ) -> Counter[str]:
     """Id of a held-out document → how many samples hold twelve words of it in a row."""
-    owner: dict[int, str] = {}
-    for document in held_out:
-        owner.update(dict.fromkeys(_sequences(document.text), document.id))
-    for document in training:
-        for sequence in _sequences(document.text):
-            owner.pop(sequence, None)
+    known = HeldOutText(training, held_out)
     found: Counter[str] = Counter()
     for text in samples:
-        found.update({owner[sequence] for sequence in _sequences(text) if sequence in owner})
+        found.update(known.documents_in(text))
     return found
 
 

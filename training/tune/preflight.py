@@ -180,12 +180,8 @@ def sample_problems(dataset: Dataset, documents: Sequence[Document]) -> list[str
             "more steps, or with identity samples in the mixture"
         )
     away = set(dataset.held_out_documents)
-    texts = (
-        "\n".join([*(message["content"] for message in sample.messages), sample.target])
-        for sample in dataset.train
-    )
     found = leaks(
-        texts,
+        (sample.text for sample in dataset.train),
         [document for document in documents if document.id not in away],
         [document for document in documents if document.id in away],
     )

@@ -13,6 +13,7 @@ import pytest
 from personae.corpus import Document, cut_passages, sentences
 from personae.errors import CorpusError
 from personae.prompt import render_ask, render_rewrite
+from tests.fakes.essays import essays
 from training.samples.conversations import outside_topics
 from training.samples.dataset import (
     MEASURED,
@@ -31,6 +32,8 @@ from training.samples.pairs import (
 )
 from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus, build_thesaurus
 from training.samples.topics import topics_of
+from training.tune.leakage import HeldOutText
+from training.tune.preflight import sample_problems
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +251,30 @@ def test_topics_are_noun_phrases_of_the_text():
     assert first[0] == "the public lands"
     assert set(second) == {"the navy", "the coast"}
     assert third == []
+
+
+def _refrains() -> list[Document]:
+    """Essays whose sentences come again and again, in other orders."""
+    return [
+        Document(id=f"{number}.md", title=title, text="\n\n".join(paragraphs), date=date, url="")
+        for number, (title, date, paragraphs) in enumerate(essays())
+    ]
+
+
+def test_an_author_with_refrains_leaks_nothing_by_chance(lincoln):
+    """Two sentences that stand side by side in a sample and in a held-out document, and nowhere else."""
+    documents = _refrains()
+    training, held_out = split_documents(documents)
+    known = HeldOutText(training, held_out)
+    for seed in range(12):
+        dataset = make_dataset(lincoln, documents, count=60, held_out_count=4, seed=seed)
+        assert len(dataset.train) >= 58
+        assert not [sample for sample in dataset.train if known.documents_in(sample.text)]
+
+
+def test_what_leaks_much_is_left_for_the_preflight_to_refuse(lincoln, monkeypatch):
+    documents = _refrains()
+    monkeypatch.setattr(HeldOutText, "documents_in", lambda self, text: {"7.md"})
+    dataset = make_dataset(lincoln, documents, count=60, held_out_count=4, seed=1)
+    assert len(dataset.train) == 60
+    assert any("which is held out" in one for one in sample_problems(dataset, documents))
