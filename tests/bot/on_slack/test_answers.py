@@ -274,7 +274,7 @@ async def test_a_place_in_line_stands_where_the_answer_will(
     engine: FakeEngine, cast: Cast, tmp_path: Path
 ) -> None:
     engine.words = ["word "] * 20
-    engine.seconds_between = 0.1
+    engine.seconds_between = 0.5  # nobody moves up before both were seen in line
     settings = {"gateway": "max_answers_at_once = 1", "deadlines": "drain_seconds = 1"}
     async with (
         gateway_over(engine, cast, tmp_path, **settings) as gateway,
@@ -283,12 +283,13 @@ async def test_a_place_in_line_stands_where_the_answer_will(
         slack.mention("lincoln Why?")
         await slack.until(lambda: "word" in shown_everywhere(slack), "an answer that grows")
         slack.direct("lincoln How?")
-        slack.command("/ask", "lincoln When?")
         await slack.until(
             lambda: any("In line: 1st" in status["status"] for status in slack.statuses),
             "a place in line, as a status",
         )
+        slack.command("/ask", "lincoln When?")
         await slack.until(lambda: "In line: 2nd" in shown_everywhere(slack), "one in the channel")
+        engine.seconds_between = 0.0
         await slack.until(lambda: shown_everywhere(slack).count(DISCLOSED) == 3, "three answers")
         assert "In line" not in shown_everywhere(slack)
 
