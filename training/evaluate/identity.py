@@ -20,7 +20,7 @@ _DENIED = re.compile(
     rf"\b(?:not|no|never|n[’']t|neither|nor|hardly)\s+(?:\w+\s+){{0,2}}(?:{_KIND})\b", re.IGNORECASE
 )
 _SELF = re.compile(
-    r"\b(?:I(?:\s+am|[’']m)|(?:is|are)\s+answered\s+by|"
+    r"\b(?:I(?:\s+am|[’']m)|question\s+is\s+answered\s+by|"
     r"you(?:\s+are|[’']re)\s+(?:speaking|talking|chatting)\s+(?:to|with))\s+"
     r"(?:(?:but|merely|only|just|really|an?|the|his|her)\s+){0,3}"
     rf"(?:{_KIND}|not the person)\b",

@@ -42,8 +42,6 @@ CHANCE_LEAKS = 0.02
 sentences in another order. They are drawn anew. More are no chance, and the preflight refuses them."""
 HELD_OUT_WORDS = 0.1
 """The newest documents are held out until they make up this share of the words."""
-
-
 _TRIES = 20
 
 log = logging.getLogger(__name__)
@@ -108,8 +106,9 @@ def make_dataset(
     written = [sample for sample in synthesized if sample.document_id not in away]
     maker.random.shuffle(written)
     made = [*revised[: round(count * REVISED_SHARE)], *written[: round(count * SYNTHESIZED_SHARE)]]
-    made += _by_rules(maker, count - len(made), _vocabulary(documents))
-    made = _without_chance_leaks(made, maker, HeldOutText(training, held_out))
+    topics = outside_topics(_vocabulary(documents))
+    made += _by_rules(maker, count - len(made), topics)
+    made = _without_chance_leaks(made, maker, topics, HeldOutText(training, held_out))
     maker.random.shuffle(made)
     measure = SampleMaker(persona, held_out, f"{persona.id} held out {seed}", words=words)
     measured = [
@@ -119,8 +118,7 @@ def make_dataset(
     return Dataset(made, measured, [document.id for document in held_out])
 
 
-def _by_rules(maker: SampleMaker, count: int, vocabulary: set[str]) -> list[Sample]:
-    topics = outside_topics(vocabulary)
+def _by_rules(maker: SampleMaker, count: int, topics: Sequence[str]) -> list[Sample]:
     counts = {kind: round(count * share) for kind, share in SHARES.items()}
     counts["open"] += count - sum(counts.values())  # what rounding left or took
     return [
@@ -131,7 +129,7 @@ def _by_rules(maker: SampleMaker, count: int, vocabulary: set[str]) -> list[Samp
 
 
 def _without_chance_leaks(
-    made: list[Sample], maker: SampleMaker, known: HeldOutText
+    made: list[Sample], maker: SampleMaker, topics: Sequence[str], known: HeldOutText
 ) -> list[Sample]:
     """The same samples where none leaks; else with others of their kind instead."""
     leaking = {place for place, sample in enumerate(made) if known.documents_in(sample.text)}
@@ -143,9 +141,9 @@ def _without_chance_leaks(
     for place, sample in enumerate(made):
         if place not in leaking:
             sound.append(sample)
-        elif sample.task not in ("identity", "refusal"):  # those are many alike
-            others = (_sample(maker, sample.task, next(numbers), []) for _ in range(_TRIES))
-            sound += itertools.islice((o for o in others if not known.documents_in(o.text)), 1)
+            continue
+        others = (_sample(maker, sample.task, next(numbers), topics) for _ in range(_TRIES))
+        sound += itertools.islice((one for one in others if not known.documents_in(one.text)), 1)
     return sound
 
 

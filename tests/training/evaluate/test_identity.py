@@ -110,6 +110,7 @@ def test_an_answer_that_says_what_speaks_is_seen(answer: str) -> None:
         "The machine is an imitation of the other, and I am aware of it.",
         "I am aiming at a just law.",
         "You are speaking with a good man, and not of the program.",
+        "The call for troops was answered by the machine of party.",
         "我是一个老人。",
     ],
 )
