@@ -3,8 +3,8 @@
 Two ways of knowing them: `OneWorkspace` by the tokens in the environment (the default), and
 `InstalledWorkspaces` by OAuth installs, which Slack's own SDK keeps in the bots' database (SQLite or
 PostgreSQL) in the tables `bot_slack_installations`, `bot_slack_bots` and `bot_slack_states`. Bot tokens
-that expire are renewed before they do and whenever Slack refuses one; a workspace that removes the app
-is forgotten. It knows nothing of questions and answers.
+that expire are renewed (token_renewal.py) before they do and whenever Slack refuses one; a workspace that
+removes the app is forgotten. It knows nothing of questions and answers.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ import aiohttp
 import sqlalchemy as sa
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.errors import SlackApiError, SlackTokenRotationError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncServerErrorRetryHandler,
 )
-from slack_sdk.oauth.installation_store import Bot, Installation
+from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.installation_store.sqlalchemy import AsyncSQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
 from slack_sdk.oauth.token_rotation.async_rotator import AsyncTokenRotator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.on_slack.errors import slack_code
 from bot.on_slack.paced_client import RATES, PacedClient, Rates
+from bot.on_slack.token_renewal import TokenRenewal, Turns
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +135,7 @@ class Installs:
         self.states = AsyncSQLAlchemyOAuthStateStore(
             _STATE_SECONDS, engine, logger=log, table_name="bot_slack_states"
         )
+        self.turns = Turns(engine, client_id)
 
     async def create_tables(self) -> None:
         """Where they are not there yet; another process may be doing the same."""
@@ -143,6 +143,7 @@ class Installs:
             try:
                 await self.store.create_tables()
                 await self.states.create_tables()
+                await self.turns.create_table()
                 return
             except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
                 if not again:
@@ -166,6 +167,7 @@ class Installs:
         """Every token of the workspace, earlier ones too."""
         for enterprise_id in await self._enterprises_of(team_id):
             await self.store.async_delete_all(enterprise_id=enterprise_id, team_id=team_id)
+        await self.turns.forget(team_id)
 
     async def _enterprises_of(self, team_id: str) -> list[str | None]:
         """What organisation the workspace belongs to, None for none, the last install's first. The SDK's
@@ -202,8 +204,13 @@ class InstalledWorkspaces:
         self._clients = clients
         self._renew_before_seconds = renew_before_seconds
         self._clock = clock or asyncio.get_running_loop().time
-        self._rotator = AsyncTokenRotator(
-            client_id=client_id, client_secret=client_secret, client=clients.make(None)
+        self._renewal = TokenRenewal(
+            AsyncTokenRotator(
+                client_id=client_id, client_secret=client_secret, client=clients.make(None)
+            ),
+            installs.turns,
+            find=installs.find,
+            save=installs.store.async_save,
         )
         self._known: dict[str, tuple[Workspace, float]] = {}  # → looked up again after
         self._locks: dict[str, asyncio.Lock] = {}
@@ -220,6 +227,10 @@ class InstalledWorkspaces:
 
     async def teams(self) -> list[str]:
         return await self._installs.teams()
+
+    async def finish(self, *, grace_seconds: float) -> None:
+        """See through the renewals under way, before the database is closed."""
+        await self._renewal.finish(grace_seconds=grace_seconds)
 
     async def forget(self, team_id: str) -> None:
         """The app was removed there."""
@@ -250,7 +261,7 @@ class InstalledWorkspaces:
         if found is None or not found.bot_token:
             self._known.pop(team_id, None)
             raise UnknownWorkspace(team_id)
-        found = await self._rotated(found, self._renew_before_seconds)
+        found = await self._renewal.renewed(found, before_seconds=self._renew_before_seconds)
         known = self._known.get(team_id)
         if known is not None:
             workspace = known[0]
@@ -281,34 +292,8 @@ class InstalledWorkspaces:
                 return None
             if found.bot_token != dead:
                 return found.bot_token  # renewed already, here or in another process
-            found = await self._rotated(found, float("inf"))
+            found = await self._renewal.renewed(found, before_seconds=float("inf"))
             return found.bot_token if found.bot_token != dead else None
-
-    async def _rotated(self, found: Installation, before_seconds: float) -> Installation:
-        if not found.bot_refresh_token or found.bot_token_expires_at is None:
-            return found
-        bot = found.to_bot()
-        minutes = before_seconds / 60
-        try:
-            fresh: Bot | None = await self._rotator.perform_bot_token_rotation(
-                bot=bot,
-                minutes_before_expiration=minutes,  # type: ignore[arg-type]
-            )
-        except (SlackTokenRotationError, aiohttp.ClientError, TimeoutError) as err:
-            # A refresh token is good for one use: another process may have used it just now.
-            again = await self._installs.find(str(found.team_id))
-            if again is not None and again.bot_token != found.bot_token:
-                return again
-            log.warning("the token of %s can't be renewed (%s)", found.team_id, _reason(err))
-            return found
-        if fresh is None:
-            return found
-        found.bot_token = fresh.bot_token
-        found.bot_refresh_token = fresh.bot_refresh_token
-        found.bot_token_expires_at = fresh.bot_token_expires_at
-        await self._installs.store.async_save(found)
-        log.info("the token of workspace %s is renewed", found.team_id)
-        return found
 
 
 def authorize_by(workspaces: Workspaces) -> Callable[..., Any]:
@@ -329,8 +314,3 @@ def authorize_by(workspaces: Workspaces) -> Callable[..., Any]:
         )
 
     return authorize
-
-
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "api_error", error)
-    return slack_code(inner) if isinstance(inner, SlackApiError) else type(error).__name__

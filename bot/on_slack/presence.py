@@ -119,6 +119,8 @@ class SlackFrontend:
                 session, api_base=self._settings.api_base, proxy=self._proxy, rates=self._rates
             )
             installs, workspaces, owner = await self._find_workspaces(clients)
+            if isinstance(workspaces, InstalledWorkspaces):
+                stack.push_async_callback(workspaces.finish, grace_seconds=_STOP_SECONDS)
             tasks = Tasks()
             desk = Desk(
                 gateway=self._gateway,

@@ -9,6 +9,7 @@ from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallation
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 
 from bot.core.policy import PolicySettings
+from bot.on_slack import token_renewal
 from bot.state.part import DAY_SECONDS
 from bot.state.retention import ANSWERS_SECONDS, CLAIM_SECONDS, USAGE_DAYS
 from bot.state.tables import VERSION_TABLE, metadata
@@ -36,7 +37,7 @@ def stored() -> dict[str, set[str]]:
     SQLAlchemyInstallationStore.build_bots_table(slack, "bot_slack_bots")
     SQLAlchemyOAuthStateStore.build_oauth_states_table(slack, "bot_slack_states")
     of_the_gateway = (its._metadata for its in (feedback, unanswered, ledger, holders))
-    everywhere = (metadata, *of_the_gateway, slack)
+    everywhere = (metadata, *of_the_gateway, slack, token_renewal.metadata)
     tables = {
         table.name: {column.name for column in table.columns}
         for its in everywhere
