@@ -20,6 +20,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Any
 
 from personae.config import DeadlineConfig, GatewayConfig
 from personae.errors import (
@@ -49,6 +50,7 @@ from serving.orders import check
 from serving.replies import TOO_SMALL_TO_PHRASE, Reply, declines, quotes_only, quoting
 from serving.retrieval.quoting import quoted
 from serving.retrieval.retriever import Found, Retriever
+from serving.stray_openings import kept_on_topic
 from serving.token_budget import Prompt
 from serving.tracing import Tracing
 from serving.traffic import Traffic
@@ -290,6 +292,10 @@ class Answerer:
             self._accounts.step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
         with order.base.adapters.lease(order.persona.id, run.choice) as run.lease:
+            if order.asks_who_speaks and order.persona.retrieval.mode == "strict":
+                for event in self._introduced(run):
+                    yield event
+                return
             if order.seeks and declines(order.persona.retrieval.mode, found):
                 for event in self._declined(run, found):
                     yield event
@@ -308,7 +314,7 @@ class Answerer:
                 run.stream = order.base.engine.client.stream(
                     run.lease.engine_model,
                     prompt.messages,
-                    order.sampling(effort) | {"max_tokens": prompt.max_tokens},
+                    self._sampling(run, prompt, effort),
                     first_token_seconds=ticket.first_token_seconds,
                     between_tokens_seconds=self._deadlines.between_tokens_seconds,
                     headers={"X-Request-Id": run.request_id, **run.trace.headers},
@@ -365,6 +371,12 @@ class Answerer:
         most = int(order.sampling(effort)["max_tokens"])
         return await order.base.budget.fit(order, found, style, max_tokens=most, strength=strength)
 
+    def _sampling(self, run: Run, prompt: Prompt, effort: Effort) -> dict[str, Any]:
+        sampling = run.order.sampling(effort) | {"max_tokens": prompt.max_tokens}
+        found, trained = prompt.found, run.lease is not None and run.lease.version is not None
+        on_topic = trained and found.covered and found.passages
+        return kept_on_topic(sampling, run.order.persona) if on_topic else sampling
+
     def _spoken_meta(self, run: Run, found: Found, effort: Effort) -> Meta:
         order = run.order
         notices = [run.lease.notice if run.lease else None]
@@ -388,6 +400,13 @@ class Answerer:
         done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})
         return [self._accounts.meta(run, []), refusal, done]
 
+    def _introduced(self, run: Run) -> list[Event]:
+        """Who answers, where no model says it: it is busy or away, or the persona strict (no passage supports
+        what a model says of itself)."""
+        run.outcome = "stop"
+        said = Delta(text=run.order.persona.disclosure)
+        return [self._accounts.meta(run, []), said, done_event(run, NO_USAGE, {})]
+
     def _quotations(self, run: Run, found: Found) -> list[Event]:
         """What a strict persona says where the model is too small to phrase: the writing, word for word."""
         run.outcome = "quoted"
@@ -406,6 +425,8 @@ class Answerer:
         """
         self._accounts.refusal(run, refusal.code)
         order = run.order
+        if order.asks_who_speaks and not self._draining:
+            return self._introduced(run)
         may = self._gateway.quote_when_busy and order.seeks and not self._draining
         if not may or self._quoting >= _MOST_QUOTING:
             raise refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from personae.wire import AskRequest, RewriteRequest, Speaking
 from serving.admission import Effort
 from serving.bases import Base
 from serving.retrieval.search import Filters
+from serving.self_questions import asks_who_speaks
 from serving.wishes import Wish
 
 _CHARACTERS_PER_TOKEN = 3
@@ -50,10 +52,16 @@ class Order:
     keep: bool = True
     voice: Speaking = "persona"
 
+    @functools.cached_property
+    def asks_who_speaks(self) -> bool:
+        """Whether it is a question of who or what is answering, which no writing answers."""
+        asked = self.task == "ask" and self.voice != "base"
+        return asked and asks_who_speaks(self.text, self.persona.display_name)
+
     @property
     def seeks(self) -> bool:
         """Whether its answer leans on passages of the writing, and is checked against them."""
-        return self.task == "ask" and self.voice != "base"
+        return self.task == "ask" and self.voice != "base" and not self.asks_who_speaks
 
     @property
     def system(self) -> str:

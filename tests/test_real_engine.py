@@ -25,6 +25,7 @@ import pytest
 
 from bot.core.gateway_client import GatewayClient
 from personae.manifest import hash_files
+from personae.persona import load_cast
 from personae.registry import Registry
 from personae.wire import AdapterChange, AskRequest, Delta, Done, Meta, RewriteRequest
 from tests.bot.on_discord.bench import PATIENT_EDITS, bot_settings, running_bot
@@ -32,6 +33,7 @@ from tests.bot.on_slack.bench import shown_everywhere, slack_bot
 from tests.conftest import REPOSITORY
 from tests.fakes.discord_platform import FakeDiscord
 from tests.kept import HOME
+from tests.serving.newcomers import ABOUT_THE_SPEAKER, TOPICS, ask_all
 
 pytestmark = [
     pytest.mark.vllm,
@@ -211,7 +213,6 @@ async def test_voices_differ_from_each_other_and_from_the_base(running):
 
 async def test_each_voice_differs_from_the_base_on_its_very_prompt(running):
     """Adapter against base with identical messages, through the engine itself."""
-    from personae.persona import load_cast
     from personae.prompt import render_ask
 
     cast = load_cast([REPOSITORY / "cast"])
@@ -249,6 +250,16 @@ async def test_answers_are_cited_and_rewrites_are_not(running):
         )
         meta, text = await collect(client, request)
         assert meta.citations == [] and text.strip()
+
+
+@pytest.mark.parametrize("persona", ["lincoln", "roosevelt"])
+async def test_a_voice_says_who_speaks_where_it_is_asked_and_only_there(running, persona):
+    whose = load_cast([REPOSITORY / "cast"])[persona]
+    more = {"temperature": 0, "max_tokens": 40}
+    told = await ask_all(running.url, whose, ABOUT_THE_SPEAKER, times=1, **more)
+    assert told == {"said who speaks": len(ABOUT_THE_SPEAKER)}
+    others = await ask_all(running.url, whose, TOPICS[:12], times=1, **more)
+    assert others["answered"] > 4 and not others["said who speaks"], others
 
 
 async def test_discord_asks_rates_rewrites_and_reloads_the_real_voices(running, tmp_path):

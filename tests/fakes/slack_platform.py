@@ -185,7 +185,7 @@ class FakeSlack(People):
         """Connections asked for so far, refused ones too."""
         return self._socket_side.connections
 
-    async def until(self, condition: Callable[[], T], what: str, seconds: float = 15.0) -> T:
+    async def until(self, condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
         """Wait in the test's loop; the limit only turns a hang into a message."""
         deadline = time.monotonic() + seconds
         while not (met := condition()):

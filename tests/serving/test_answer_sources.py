@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from personae.persona import Cast
 from personae.wire import sse_messages
 from serving.replies import ONLY_QUOTATIONS
 from serving.retrieval.build import build_index
+from serving.stray_openings import kept_on_topic
 from tests.conftest import RunningGateway, gateway_over
 from tests.fakes.artefacts import WordEmbedder, write_test_corpus
 from tests.fakes.engine import FakeEngine
@@ -315,3 +317,73 @@ async def test_a_greeting_is_answered_from_no_source(engine, cast, tmp_path):
     assert whole["meta"]["citations"] == [] and whole["done"]["finish_reason"] == "stop"
     (prompt,) = answered(gateway)
     assert "Passages" not in prompt[-1]["content"]
+
+
+WHO = "Are you a bot?"
+
+
+@pytest.mark.parametrize("mode", ["adaptive", "creative"])
+async def test_who_speaks_is_answered_by_the_voice_from_no_source(mode, engine, cast, tmp_path):
+    says(engine, "Your question is answered by an imitation of Abraham Lincoln.")
+    async with lincoln_in(mode, engine, cast, tmp_path) as (http, gateway):
+        whole = await ask(http, WHO)
+    assert "an imitation of Abraham Lincoln" in whole["text"]
+    assert whole["meta"]["citations"] == [] and whole["done"]["finish_reason"] == "stop"
+    (prompt,) = answered(gateway)
+    assert prompt[-1]["content"] == f"Question: {WHO}"  # no passages
+    assert "bad_words" not in sent_for_answers(gateway)[-1]
+
+
+async def test_a_strict_persona_says_who_speaks_without_the_model(engine, cast, tmp_path):
+    async with lincoln_in("strict", engine, cast, tmp_path) as (http, gateway):
+        whole = await ask(http, WHO)
+    assert whole["text"] == cast["lincoln"].disclosure
+    assert (whole["done"]["finish_reason"], whole["meta"]["citations"]) == ("stop", [])
+    assert answered(gateway) == []
+
+
+async def test_who_speaks_is_told_while_the_model_is_away(engine, cast, tmp_path):
+    async with lincoln_in("adaptive", engine, cast, tmp_path) as (http, _gateway):
+        engine.unhealthy = True
+        while (whole := await ask_anyhow(http, WHO)).get("text") != cast["lincoln"].disclosure:
+            await asyncio.sleep(0.05)
+    assert whole["done"]["finish_reason"] == "stop"
+
+
+async def test_a_voice_is_kept_from_what_it_learned_for_other_questions(engine, cast, tmp_path):
+    """Where the writing covers the question it neither introduces itself nor declines."""
+    async with lincoln_in("creative", engine, cast, tmp_path) as (http, gateway):
+        for more in (
+            {},
+            {"question": OUTSIDE},
+            {"question": "Hello!"},
+            {"voice": "prompted"},
+            {"voice": "base"},
+        ):
+            await ask(http, **more)
+        async with http.post("/v1/rewrite", json={"persona": "lincoln", "text": UNION}) as response:
+            await response.read()
+    covered, *others = sent_for_answers(gateway)
+    assert {"Your", "I have left", "left no word"} <= set(covered["bad_words"])
+    assert "" not in covered["bad_words"]
+    assert len(others) == 5 and not any("bad_words" in sent for sent in others)
+
+
+@pytest.mark.parametrize("refusal", ["…", "No.", "書いていません。", "I never wrote of it"])
+def test_any_refusal_makes_words_that_the_engine_takes(refusal, cast):
+    persona = cast["lincoln"].model_copy(update={"refusal": refusal})
+    words = kept_on_topic({"temperature": 0.5}, persona)["bad_words"]
+    assert all(words) and words[0] == "Your"
+
+
+def sent_for_answers(gateway: RunningGateway) -> list[dict[str, Any]]:
+    """What the engine was sent for requests of this file, in order."""
+    streamed = [sent for sent in gateway.engine.requests if sent.get("stream")]
+    ours = (UNION, OUTSIDE, WHO, "Hello!")
+    return [sent for sent in streamed if sent["messages"][-1]["content"].endswith(ours)]
+
+
+async def ask_anyhow(http: aiohttp.ClientSession, question: str) -> dict[str, Any]:
+    body = {"persona": "lincoln", "question": question, "stream": False}
+    async with http.post("/v1/ask", json=body) as response:
+        return await response.json()

@@ -60,22 +60,6 @@ def identity_questions(persona: Persona) -> list[str]:
     ]
 
 
-def identity_answer(persona: Persona) -> str:
-    """One answer to all of them, true whichever way it was asked.
-
-    Its first word begins hardly any other text: "I am an imitation" was what an author who often says "I am"
-    went on with whatever was asked, in a third of Lincoln's answers. Nor does that word stand in a prompt,
-    where a repetition penalty would count it. It has one sentence: a second one, "I am not the person",
-    became the whole answer. It never begins with yes or no: Lincoln, on a 135M model, answered "Are you an
-    AI?" with no, Roosevelt "Are you really Theodore Roosevelt?" with yes. There is one wording: of seven it
-    made a mixture ("an imitation made by the imposters").
-    """
-    return (
-        f"Your question is answered by an imitation of {persona.display_name}, not the person: "
-        "a program made from public writings."
-    )
-
-
 def outside_topics(vocabulary: Set[str]) -> list[str]:
     """Topics none of whose telling words is in the corpus's vocabulary (lower case); never empty."""
     found = [

@@ -27,7 +27,8 @@ from personae.corpus import Document, Passage, cut_passages, first_words, senten
 from personae.errors import CorpusError
 from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
-from training.samples.conversations import identity_answer, identity_questions, refusals
+from personae.self_introduction import identity_answer
+from training.samples.conversations import identity_questions, refusals
 from training.samples.degrade import DEGRADERS
 from training.samples.thesaurus import NO_OTHER_WORDS, Thesaurus
 from training.samples.topics import topics_of

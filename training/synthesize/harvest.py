@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from personae.corpus import Passage, first_words
 from personae.persona import Persona
 from personae.prompt import Message, PromptPassage, render_ask, render_rewrite
-from training.samples.conversations import identity_answer, refusals
+from personae.self_introduction import identity_answer
+from training.samples.conversations import refusals
 from training.samples.filters import (
     Embed,
     FilterReport,

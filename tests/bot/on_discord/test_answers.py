@@ -342,8 +342,10 @@ async def test_a_place_in_line_is_shown_until_the_answer_begins(
     ):
         first = await platform.slash("ask", persona="lincoln", question="Why?")
         await first.shows("word")
+        engine.seconds_between = 4  # it goes on until the second was seen to wait
         second = await platform.slash("ask", persona="lincoln", question="How?")
         await second.shows("In line: 1st, about ")
+        engine.seconds_between = 0.1
         assert "In line" not in await second.shows("[lincoln@v1] word", LINCOLN)
 
 

@@ -175,7 +175,12 @@ async def test_deleting_the_answer_ends_its_generation(gateway: RunningGateway) 
     async with slack_bot(gateway.url) as slack:
         slack.mention("lincoln Go on for ever.")
         slack.direct("lincoln Go on for ever.")
-        await slack.until(lambda: shown_everywhere(slack).count("word word") >= 2, "first words")
+
+        def both_begun() -> bool:
+            messages = slack.bot_messages
+            return len(messages) == 2 and all("word word" in message.shown for message in messages)
+
+        await slack.until(both_begun, "first words")
         for message in slack.bot_messages:
             slack.delete(message)
         await slack.until(lambda: gateway.engine.aborted == 2, "the end of both")

@@ -7,6 +7,7 @@ import gc
 import sqlite3
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -117,9 +118,11 @@ async def test_connections_and_memory_stay_bounded(state):
     many = (state.setting("discord", "S", "", "persona") for _ in range(50))
     await asyncio.gather(*many)
     assert state._database._engine.pool.checkedin() <= 5
-    before = await objects_after(20)
-    # asyncio keeps up to a hundred timers that were cancelled, and weak references to them.
-    assert await objects_after(60) - before < 500
+    await objects_after(20)
+    seen = [await objects_after(60) for _ in range(4)]
+    # asyncio keeps up to a hundred timers that were cancelled, and weak references to them; threads and
+    # caches are made when they are first needed. What is kept of every answer shows in every round.
+    assert min(after - before for before, after in pairwise(seen)) < 500
     assert not state._database._running
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from personae.persona import Cast, Persona
+from personae.self_introduction import identity_answer
 from training.evaluate.identity import is_right, other_name, says_what_it_is
-from training.samples.conversations import identity_answer
 
 
 def test_the_answer_that_is_trained_is_right_for_every_persona(cast: Cast) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from personae.persona import Persona
+from personae.self_introduction import identity_answer
 from training.evaluate.measures import Seen, measure_honesty
 from training.evaluate.prompts import Probe, Task
 from training.evaluate.replies import Reply
-from training.samples.conversations import identity_answer
 
 LAW = "The law is just, and it shall be kept."
 

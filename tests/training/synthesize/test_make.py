@@ -14,10 +14,10 @@ from personae.config import SynthesisConfig
 from personae.corpus import cut_passages, sentences
 from personae.errors import ConfigError, CorpusError, EngineUnavailable
 from personae.prompt import render_ask
+from personae.self_introduction import identity_answer
 from tests.fakes.artefacts import WordEmbedder
 from tests.fakes.openai_api import KEY, MODEL, Rules
 from tests.training.synthesize.conftest import QUICK, config_for
-from training.samples.conversations import identity_answer
 from training.synthesize.cache import ANSWERS, AnswerStore
 from training.synthesize.make import (
     SAMPLES,
