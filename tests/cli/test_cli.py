@@ -127,7 +127,7 @@ async def test_whoever_has_to_wait_sees_the_place_in_line_and_at_last_the_answer
 async def test_passages_without_the_model_say_that_they_are(engine, cast, tmp_path):
     async with gateway_over(engine, cast, tmp_path) as gateway:
         engine.unhealthy = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while gateway.service.bases.ready:
                 await asyncio.sleep(0.02)
         code, out, err = await personae(

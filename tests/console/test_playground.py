@@ -215,7 +215,7 @@ async def test_an_answer_can_be_stopped(visitor, engine):
     await answer.get_by_role("button", name="Stop").click()
     await expect(answer).to_contain_text("Stopped.")
     await expect(answer.get_by_role("heading").first).to_be_focused()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not engine.aborted:
             await asyncio.sleep(0.05)
 
@@ -227,7 +227,7 @@ async def test_starting_anew_ends_the_answer_under_way(visitor, engine):
     await ask(page)
     await expect(page.get_by_role("article")).to_contain_text("[lincoln@v1]")
     await page.get_by_role("button", name="Start anew").click()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not engine.aborted:
             await asyncio.sleep(0.05)
 

@@ -97,7 +97,7 @@ async def test_a_version_is_looked_for_though_another_could_not_be_copied_in(sta
     metrics: Any = None  # nobody leaves
     changes = CastChanges(cast=cast, bases=base, registry=registry, retriever=base, metrics=metrics)
     await changes.follow(CastChange(joined=["lincoln"], changed=[], left=[], before=Cast([])))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while adapters.live_version("lincoln") != "v1":
             await asyncio.sleep(0.01)
     await changes.close()

@@ -21,7 +21,7 @@ async def read(response: aiohttp.ClientResponse) -> list[tuple[str, dict]]:
 
 async def in_engine(http: aiohttp.ClientSession, wanted: int) -> None:
     line = f'personae_answers_in_engine{{base_model="smollm2-135m"}} {wanted}.0'
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while line not in await (await http.get("/metrics")).text():
             await asyncio.sleep(0.02)
 
@@ -54,7 +54,7 @@ async def test_answers_that_can_end_in_time_do_and_nobody_else_is_let_in(tmp_pat
         assert answered[-1][0] == "done" and answered[-1][1]["finish_reason"] == "stop"
         said = "".join(data["text"] for name, data in answered if name == "delta")
         assert said.count("token") == 40
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await gateway.process.wait() == 0
 
 
@@ -70,7 +70,7 @@ async def stopped_in_mid_answer(tmp_path, *, hangs: bool) -> list[tuple[str, dic
         await in_engine(http, 1)
         gateway.process.terminate()
         got = await read(response)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await gateway.process.wait() == 0
     return got
 

@@ -103,7 +103,7 @@ async def test_an_engine_that_never_becomes_ready_is_given_up(tmp_path: Path):
     async with EngineClient("http://engine", socket=tmp_path / "none.sock") as client:
         host = EngineHost(client, child=None, base_model="m", start_seconds=0.1, on_ready=nothing)
         await host.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(ModelError, match="start_seconds"):
                 await host.wait_ready()
         await host.stop(grace_seconds=1)

@@ -120,7 +120,7 @@ async def test_who_leaves_before_the_end_is_forgotten_in_the_file_too(client, ga
         await asyncio.sleep(0.3)  # the gateway sees that they left
         assert path.exists()
         other.rollback()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while path.exists():
             await asyncio.sleep(0.05)
 

@@ -225,7 +225,7 @@ async def test_a_client_that_leaves_stops_the_engine_s_work(http, gateway):
     async with http.post("/v1/ask", json={"persona": "lincoln", "question": "Who?"}) as response:
         await response.content.readline()
         response.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while gateway.engine.aborted == 0:
             await asyncio.sleep(0.02)
 
@@ -236,7 +236,7 @@ async def test_readiness_follows_the_engine_and_adapters_come_back(http, gateway
         assert response.status == 200
     gateway.engine.unhealthy = True
     gateway.engine.restart()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await http.get("/readyz")).status != 503:
             await asyncio.sleep(0.05)
     # A question would get passages of the writing; a text can only be rewritten by the model.
@@ -244,7 +244,7 @@ async def test_readiness_follows_the_engine_and_adapters_come_back(http, gateway
         assert response.status == 503
         assert "Retry-After" in response.headers
     gateway.engine.unhealthy = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await http.get("/readyz")).status != 200:
             await asyncio.sleep(0.05)
     assert {"lincoln@v1", "roosevelt@v1"} <= set(gateway.engine.adapters)

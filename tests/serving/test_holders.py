@@ -87,7 +87,7 @@ async def test_signs_of_life_bring_back_what_was_lost(ledger):
         await living.hold(NAME)
         with ledger.database.begin() as connection:
             connection.execute(sa.text("DELETE FROM adapter_holders"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await one.let_go(NAME):
                 await one.unloaded(NAME)
                 await asyncio.sleep(0.02)
@@ -178,11 +178,11 @@ async def test_a_change_elsewhere_is_seen_by_itself(stage):
     async with following(other):
         stage.add(2)
         await one.reload("lincoln", CHANGE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while other.live_version("lincoln") != "v2":
                 await asyncio.sleep(0.01)
         await one.rollback("lincoln", CHANGE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while other.live_version("lincoln") != "v1":
                 await asyncio.sleep(0.01)
     assert [line[0] for line in stage.history()] == ["adopt", "reload", "rollback"]

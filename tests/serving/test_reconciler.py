@@ -214,7 +214,7 @@ async def test_a_persona_that_is_being_changed_is_left_alone(stage):
     reload = asyncio.create_task(adapters.reload("lincoln", CHANGE))
     while "lincoln@v2" not in stage.loaded():
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await adapters.reconcile()
     assert "lincoln@v2" in stage.loaded() and not reload.done()
     reload.cancel()

@@ -74,7 +74,7 @@ async def test_an_answer_is_one_trace_from_the_caller_to_the_engine(
                     assert response.status == 200
 
             first = asyncio.create_task(asked({}))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not gateway.service.bases.of("lincoln").admission.running:
                     await asyncio.sleep(0.005)
             await asked({"Traceparent": CALLER})  # waits in line behind the first

@@ -98,7 +98,7 @@ async def test_one_that_is_not_ready_is_asked_last_until_it_is() -> None:
         GatewayClient(f"{NOBODY},{gateway.url}") as client,
     ):
         gateways = client._gateways
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while {gateways.in_order()[0], gateways.in_order()[0]} != {gateway.url}:
                 await asyncio.sleep(0.01)
 
