@@ -34,7 +34,6 @@ from personae.persona import Cast, Persona
 from personae.prompt import Message
 from personae.wire import (
     AskRequest,
-    Delta,
     ErrorEvent,
     Event,
     Meta,
@@ -43,12 +42,12 @@ from personae.wire import (
     Strength,
 )
 from serving.admission import Effort
-from serving.answer_run import NO_USAGE, Accounts, Origin, Run, done_event
+from serving.answer_run import Accounts, Origin, Run
 from serving.bases import Bases
+from serving.fixed_answers import FixedAnswers
 from serving.metrics import Metrics
 from serving.orders import check
-from serving.replies import TOO_SMALL_TO_PHRASE, Reply, declines, quotes_only, quoting
-from serving.retrieval.quoting import quoted
+from serving.replies import Reply
 from serving.retrieval.retriever import Found, Retriever
 from serving.stray_openings import kept_on_topic
 from serving.token_budget import Prompt
@@ -64,8 +63,6 @@ _REPEAT_SECONDS = 10.0
 """How often somebody is told that it has not."""
 _MOST_QUOTING = 4
 """Quotations under way at a time: their searches share one thread with everybody's."""
-_LEAST_RELEVANCE = 0.05
-"""Of quotations, where a persona declines nothing: to "Who?" any passage would do."""
 _LAST_WORDS_SECONDS = 2.0
 _RESTART_SECONDS = 30.0
 
@@ -92,6 +89,7 @@ class Answerer:
         self._metrics = metrics
         self._traffic = traffic
         self._accounts = Accounts(metrics, traffic)
+        self._fixed = FixedAnswers(self._accounts, unanswered)
         self._deadlines = deadlines
         self._gateway = gateway
         self._tracing = tracing
@@ -292,16 +290,9 @@ class Answerer:
             self._accounts.step(run, "short" if effort is Effort.SHORT else "no_rerank")
         found = await self._find(run, effort)
         with order.base.adapters.lease(order.persona.id, run.choice) as run.lease:
-            if order.asks_who_speaks and order.persona.retrieval.mode == "strict":
-                for event in self._introduced(run):
-                    yield event
-                return
-            if order.seeks and declines(order.persona.retrieval.mode, found):
-                for event in self._declined(run, found):
-                    yield event
-                return
-            if quotes_only(order, found):
-                for event in self._quotations(run, found):
+            fixed = self._fixed.instead(run, found)
+            if fixed is not None:
+                for event in fixed:
                     yield event
                 return
             prompt = await self._prompt(run, found, effort)
@@ -391,34 +382,10 @@ class Answerer:
             )
         return self._accounts.meta(run, found.citations, *notices)
 
-    def _declined(self, run: Run, found: Found) -> list[Event]:
-        """The persona has not written about this, and says so; the model is not asked."""
-        run.outcome = "abstained"
-        if not found.covered and run.order.keep:
-            self._unanswered.note(run.order.persona.id, run.order.text, found.relevance)
-        refusal = Delta(text=run.order.persona.refusal)
-        done = done_event(run, NO_USAGE, {"finish_reason": "abstained"})
-        return [self._accounts.meta(run, []), refusal, done]
-
-    def _introduced(self, run: Run) -> list[Event]:
-        """Who answers, where no model says it: it is busy or away, or the persona strict (no passage supports
-        what a model says of itself)."""
-        run.outcome = "stop"
-        said = Delta(text=run.order.persona.disclosure)
-        return [self._accounts.meta(run, []), said, done_event(run, NO_USAGE, {})]
-
-    def _quotations(self, run: Run, found: Found) -> list[Event]:
-        """What a strict persona says where the model is too small to phrase: the writing, word for word."""
-        run.outcome = "quoted"
-        text, count = quoted(run.order.text, found.passages)
-        meta = self._accounts.meta(run, found.citations[:count], TOO_SMALL_TO_PHRASE, quoted=True)
-        told = {"finish_reason": "quoted", **quoting(text)}
-        return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
-
     # -- instead of an answer ----------------------------------------------------------------------
 
     async def _without_model(self, run: Run, refusal: PersonaeError) -> list[Event]:
-        """What is true without the model: passages of the writing, word for word.
+        """What is true without the model.
 
         Raises:
             PersonaeError: `refusal`, where there is nothing to quote.
@@ -426,7 +393,7 @@ class Answerer:
         self._accounts.refusal(run, refusal.code)
         order = run.order
         if order.asks_who_speaks and not self._draining:
-            return self._introduced(run)
+            return self._fixed.introduced(run)
         may = self._gateway.quote_when_busy and order.seeks and not self._draining
         if not may or self._quoting >= _MOST_QUOTING:
             raise refusal
@@ -435,23 +402,7 @@ class Answerer:
             found = await self._find(run, Effort.NO_RERANK)
         finally:
             self._quoting -= 1
-        if declines(order.persona.retrieval.mode, found):
-            return self._declined(run, found)
-        text, count = quoted(order.text, found.passages)
-        if not count or found.relevance < _LEAST_RELEVANCE:
-            raise refusal
-        self._accounts.step(run, "quoted")
-        run.outcome = "quoted"
-        again = "later"
-        if refusal.retry_after_seconds is not None:
-            again = f"in about {max(1, round(refusal.retry_after_seconds))} s"
-        notice = (
-            f"{refusal.message} These are passages of the writing, word for word; no model "
-            f"wrote them. Ask again {again} for an answer."
-        )
-        meta = self._accounts.meta(run, found.citations[:count], notice, quoted=True)
-        told = {"finish_reason": "quoted", **quoting(text)}
-        return [meta, Delta(text=text), done_event(run, NO_USAGE, told)]
+        return self._fixed.while_away(run, found, refusal)
 
 
 def _restarting(sentence: str) -> GatewayRestarting:
