@@ -259,15 +259,21 @@ async def test_deleting_the_question_stops_the_answer(gateway: RunningGateway) -
 
 async def test_answers_at_the_same_time_share_what_slack_allows(gateway: RunningGateway) -> None:
     gateway.engine.words = [f"word{number} " for number in range(40)]
-    gateway.engine.seconds_between = 0.05
+    gateway.engine.seconds_between = 0.5  # they go on until each was seen to grow
     async with slack_bot(gateway.url, settings={"policy": {"answers_at_once": 20}}) as slack:
         for _ in range(3):
             slack.mention("lincoln What of the Union?")
             slack.direct("lincoln What of the Union?")
             slack.command("/ask", "lincoln What of the Union?")
+
+        def all_grow() -> bool:
+            messages = slack.bot_messages
+            return len(messages) == 9 and all(len(message.history) >= 3 for message in messages)
+
+        await slack.until(all_grow, "nine answers that grow")
+        gateway.engine.seconds_between = 0.0
         await slack.until(lambda: shown_everywhere(slack).count("word39") == 9, "nine answers")
         assert [call for call in slack.calls if call.error] == []
-        assert all(len(message.history) >= 3 for message in slack.bot_messages)
 
 
 async def test_a_place_in_line_stands_where_the_answer_will(

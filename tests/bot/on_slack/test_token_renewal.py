@@ -80,7 +80,7 @@ def renewals(slack: FakeSlack) -> int:
 async def test_a_second_process_waits_until_the_first_one_kept_the_new_token(
     state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with FakeSlack(MANIFEST, token_seconds=3600) as slack:
+    with FakeSlack(MANIFEST, token_seconds=43_200) as slack:
         async with started(state_url, slack, 2) as (first, second):
             token = await keep_token(first, slack)
             saving = asyncio.Event()
@@ -99,7 +99,7 @@ async def test_a_second_process_waits_until_the_first_one_kept_the_new_token(
 async def test_whoever_asks_may_give_up_and_the_new_token_is_kept(
     state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with FakeSlack(MANIFEST, token_seconds=3600) as slack:
+    with FakeSlack(MANIFEST, token_seconds=43_200) as slack:
         async with started(state_url, slack, 1) as (bot,):
             token = await keep_token(bot, slack)
             saving, go_on = asyncio.Event(), asyncio.Event()
@@ -143,7 +143,7 @@ async def test_a_process_that_was_killed_amid_its_turn_holds_nobody_up_for_longe
 async def test_a_refused_renewal_is_logged_and_the_old_token_is_used_while_it_lives(
     state_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with FakeSlack(MANIFEST, token_seconds=3600) as slack:
+    with FakeSlack(MANIFEST, token_seconds=43_200) as slack:
         async with started(state_url, slack, 1) as (bot,):
             token = await keep_token(bot, slack)
             slack.grants[token].refresh_token = "another"
