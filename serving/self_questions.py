@@ -114,8 +114,11 @@ def asks_who_speaks(question: str, display_name: str) -> bool:
 @functools.lru_cache(maxsize=256)
 def _matcher(display_name: str) -> re.Pattern[str]:
     words = _plain(display_name).split()
-    names = {" ".join(words)} - {""}
-    if content_words(words, "en") == words:  # of "Wait But Why" no part is a name
+    telling = content_words(words, "en")
+    names = (
+        {" ".join(words)} if telling else set()
+    )  # "Are you a …" does not ask for somebody called A
+    if telling == words:  # of "Wait But Why" no part is a name
         names |= {*words[:1], *words[-1:]}
     either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     parts = _PARTS | {"name": f"(the |mr |president )?({either or '(?!)'})"}

@@ -16,7 +16,8 @@ from personae.self_introduction import EARLIER_OPENINGS, FIRST_WORD
 from serving.retrieval.words import content_words, tokens
 
 _TELLING = 3
-"""Words in a row that tell a refusal from other sentences, if the last one says something."""
+"""Words in a row that tell a refusal from other sentences, if the last one says something. A shorter refusal
+("No.") has none: its words are everybody's."""
 _WORDS_OF_REFUSAL = 8
 
 
@@ -34,6 +35,4 @@ def _telling_words(persona: Persona) -> list[str]:
         for end in range(_TELLING, len(words) + 1)
         if end == _TELLING or content_words(tokens(words[end - 1]), persona.language)
     ]
-    return [" ".join(words[end - _TELLING : end]) for end in ends] or [" ".join(words)] * bool(
-        words
-    )
+    return [" ".join(words[end - _TELLING : end]) for end in ends]

@@ -30,7 +30,7 @@ from slack_sdk.oauth.token_rotation.async_rotator import AsyncTokenRotator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.on_slack.paced_client import RATES, PacedClient, Rates
-from bot.on_slack.token_renewal import TokenRenewal, Turns
+from bot.on_slack.token_renewal import RenewalTurns, TokenRenewal
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Installs:
         self.states = AsyncSQLAlchemyOAuthStateStore(
             _STATE_SECONDS, engine, logger=log, table_name="bot_slack_states"
         )
-        self.turns = Turns(engine, client_id)
+        self.turns = RenewalTurns(engine, client_id)
 
     async def create_tables(self) -> None:
         """Where they are not there yet; another process may be doing the same."""
@@ -258,10 +258,11 @@ class InstalledWorkspaces:
 
     async def _look_up(self, team_id: str) -> Workspace:
         found = await self._installs.find(team_id)
+        if found is not None and found.bot_token:
+            found = await self._renewal.renewed(found, before_seconds=self._renew_before_seconds)
         if found is None or not found.bot_token:
             self._known.pop(team_id, None)
             raise UnknownWorkspace(team_id)
-        found = await self._renewal.renewed(found, before_seconds=self._renew_before_seconds)
         known = self._known.get(team_id)
         if known is not None:
             workspace = known[0]
@@ -293,7 +294,7 @@ class InstalledWorkspaces:
             if found.bot_token != dead:
                 return found.bot_token  # renewed already, here or in another process
             found = await self._renewal.renewed(found, before_seconds=float("inf"))
-            return found.bot_token if found.bot_token != dead else None
+            return found.bot_token if found is not None and found.bot_token != dead else None
 
 
 def authorize_by(workspaces: Workspaces) -> Callable[..., Any]:

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from slack_sdk.errors import SlackApiError, SlackTokenRotationError
 from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.token_rotation.async_rotator import AsyncTokenRotator
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.on_slack.errors import slack_code
+from bot.state.database import upsert
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _renewals = sa.Table(
 )
 
 
-class Turns:
+class RenewalTurns:
     """Whose turn it is to renew a workspace's token: one process's at a time, on one database."""
 
     def __init__(
@@ -85,10 +85,10 @@ class Turns:
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     async def _begin(self, team_id: str, turn: str) -> bool:
-        is_sqlite = self._engine.dialect.name == "sqlite"
-        insert = (sqlite.insert if is_sqlite else postgresql.insert)(_renewals)
         now = self._clock()
-        statement = insert.values(client_id=self._client_id, team_id=team_id, turn=turn, since=now)
+        statement = upsert(self._engine, _renewals).values(
+            client_id=self._client_id, team_id=team_id, turn=turn, since=now
+        )
         once = statement.on_conflict_do_update(
             index_elements=["client_id", "team_id"],
             set_={"turn": turn, "since": now},
@@ -114,7 +114,7 @@ class TokenRenewal:
     def __init__(
         self,
         rotator: AsyncTokenRotator,
-        turns: Turns,
+        turns: RenewalTurns,
         *,
         find: Callable[[str], Awaitable[Installation | None]],
         save: Callable[[Installation], Awaitable[None]],
@@ -123,12 +123,12 @@ class TokenRenewal:
         self._turns = turns
         self._find = find
         self._save = save
-        self._running: set[asyncio.Task[Installation]] = set()
+        self._running: set[asyncio.Task[Installation | None]] = set()
 
-    async def renewed(self, found: Installation, *, before_seconds: float) -> Installation:
-        """The installation with a token that lives longer than this; the same one where there is none
-        to be had, which is logged. Seen through even if whoever waits for it is cancelled: between
-        Slack's answer and the database the new token is nowhere else."""
+    async def renewed(self, found: Installation, *, before_seconds: float) -> Installation | None:
+        """The installation with a token that lives longer than this; the same one where there is none to be
+        had, which is logged; None where the app was removed meanwhile. Seen through even if whoever waits
+        for it is cancelled: between Slack's answer and the database the new token is nowhere else."""
         if not _is_due(found, before_seconds):
             return found
         task = asyncio.create_task(self._renewed_in_turn(found), name="renew-slack-token")
@@ -141,13 +141,13 @@ class TokenRenewal:
         if self._running:
             await asyncio.wait(self._running, timeout=grace_seconds)
 
-    async def _renewed_in_turn(self, found: Installation) -> Installation:
+    async def _renewed_in_turn(self, found: Installation) -> Installation | None:
         team_id = str(found.team_id)
         try:
             async with self._turns.turn(team_id):
                 now = await self._find(team_id)
                 if now is None or now.bot_token != found.bot_token:
-                    return now or found  # another process was first
+                    return now  # another process was first, or the app was removed
                 return await self._renew(now)
         except (SlackTokenRotationError, aiohttp.ClientError, TimeoutError) as err:
             log.warning("the token of %s can't be renewed (%s)", team_id, _reason(err))
@@ -167,7 +167,7 @@ class TokenRenewal:
         log.info("the token of workspace %s is renewed", found.team_id)
         return found
 
-    def _ended(self, task: asyncio.Task[Installation]) -> None:
+    def _ended(self, task: asyncio.Task[Installation | None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             # Nobody may be waiting any more; a database's own words may hold a password.

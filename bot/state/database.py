@@ -90,6 +90,13 @@ def pooled_engine(url: sa.URL) -> AsyncEngine:
     return engine
 
 
+def upsert(engine: AsyncEngine, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in the engine's words."""
+    if engine.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"isolation_level": None}  # transactions are begun below, not by the driver
@@ -154,9 +161,7 @@ class Database:
 
     def upsert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows ON CONFLICT, in this database's words."""
-        if self._engine.dialect.name == "sqlite":
-            return sqlite.insert(table)
-        return postgresql.insert(table)
+        return upsert(self._engine, table)
 
     async def close(self) -> None:
         """Waits for what is being written."""

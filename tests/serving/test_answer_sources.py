@@ -374,6 +374,7 @@ def test_any_refusal_makes_words_that_the_engine_takes(refusal, cast):
     persona = cast["lincoln"].model_copy(update={"refusal": refusal})
     words = kept_on_topic({"temperature": 0.5}, persona)["bad_words"]
     assert all(words) and words[0] == "Your"
+    assert not {"No", "…"} & set(words)  # "No" may begin any answer
 
 
 def sent_for_answers(gateway: RunningGateway) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from personae.persona import Cast
@@ -180,12 +178,12 @@ def test_a_long_text_is_about_more():
 def test_any_name_will_do(name):
     assert asks_who_speaks("Who are you?", name)
     assert not asks_who_speaks("What is liberty?", name)
+    assert not asks_who_speaks("Are you a Christian?", name)
 
 
+@pytest.mark.timeout(20)  # a pattern that runs away takes for ever
 @pytest.mark.parametrize(
     "text", ["are you " + "a " * 21 + "x", "is it " + "the a " * 10 + "y", "x" * 4000]
 )
 def test_no_text_holds_the_gateway_up(text):
-    began = time.monotonic()
     assert not asks_who_speaks(text, LINCOLN)
-    assert time.monotonic() - began < 5  # a pattern that runs away takes minutes

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from slack_sdk.oauth.installation_store import Installation
 
-from bot.on_slack.installs import Clients, InstalledWorkspaces, Installs
-from bot.on_slack.token_renewal import Turns
+from bot.on_slack.installs import Clients, InstalledWorkspaces, Installs, UnknownWorkspace
+from bot.on_slack.token_renewal import RenewalTurns
 from bot.state.database import parsed, pooled_engine
 from tests.bot.on_slack.bench import MANIFEST
 from tests.bot.on_slack.test_installs import keep_installation
@@ -118,12 +118,49 @@ async def test_whoever_asks_may_give_up_and_the_new_token_is_kept(
             assert renewals(slack) == 1
 
 
+async def test_a_stop_waits_until_the_new_token_is_kept(
+    state_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeSlack(MANIFEST, token_seconds=43_200) as slack:
+        async with started(state_url, slack, 1) as (bot,):
+            token = await keep_token(bot, slack)
+            saving = asyncio.Event()
+
+            async def slowly() -> None:
+                saving.set()
+                await asyncio.sleep(0.3)
+
+            bot.before_saving(monkeypatch, slowly)
+            asking = asyncio.create_task(bot.token())
+            await saving.wait()
+            asking.cancel()
+            await bot.workspaces.finish(grace_seconds=60)
+            kept = await bot.installs.find(world.TEAM)
+            assert kept is not None and kept.bot_token != token
+
+
+async def test_a_workspace_that_removes_the_app_while_a_renewal_waits_is_unknown(
+    state_url: str,
+) -> None:
+    with FakeSlack(MANIFEST, token_seconds=43_200) as slack:
+        async with started(state_url, slack, 1) as (bot,):
+            await keep_token(bot, slack)
+            assert await bot.installs.turns._begin(world.TEAM, "another process's")
+            asking = asyncio.create_task(bot.token())
+            while not bot.workspaces._renewal._running:
+                await asyncio.sleep(0.01)
+            await bot.workspaces.forget(world.TEAM)
+            with pytest.raises(UnknownWorkspace):
+                await asking
+            assert renewals(slack) == 0
+
+
 async def test_a_process_that_was_killed_amid_its_turn_holds_nobody_up_for_longer_than_a_minute(
     state_url: str,
 ) -> None:
     engine = pooled_engine(parsed(state_url))
     now = 1000.0
-    turns = Turns(engine, "client", clock=lambda: now)
+    turns = RenewalTurns(engine, "client", clock=lambda: now)
     await turns.create_table()
     assert await turns._begin("T1", "killed")
     now += 59
